@@ -1,0 +1,195 @@
+//! The port of a message transport: publish with an outcome per message, subscribe, settle once.
+//!
+//! Brokers are not alike and this port does not pretend so: what differs is data, in [`Capabilities`].
+
+use smol_str::SmolStr;
+use thiserror::Error;
+
+use super::store::BoxFuture;
+use crate::event::NewEvent;
+use crate::kind::ErrorKind;
+use crate::position::Position;
+use crate::time::Timestamp;
+
+/// The name of a place where messages go: `orders`, `payments.commands`.
+pub type Topic = SmolStr;
+
+/// What travels. `event.metadata.origin` says where the original is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes.
+    pub topic: Topic,
+    /// The record itself; its id is the message id, its partition tag keeps its order.
+    pub event: NewEvent,
+}
+
+/// What became of one message of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// The broker has it, as safely as [`Capabilities::stored_means`] says.
+    Stored,
+    /// The broker will not take it; sending it again unchanged is useless.
+    Refused(String),
+    /// Not known. Send it again with the same id, and nothing of the same partition before it.
+    Unknown(String),
+}
+
+/// What a transport can do. A service that needs what is missing fails at start, with the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// A subscription can start at a position that the subscriber kept.
+    pub replay: bool,
+    /// A message id published twice is delivered once, for as long as the message is kept.
+    pub exact_dedupe: bool,
+    /// Messages of one partition tag arrive in the order they were published.
+    pub partition_order: bool,
+    /// What [`Published::Stored`] means on this broker, in plain words.
+    pub stored_means: &'static str,
+}
+
+/// Where a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// After what this group has settled; a new group begins with the oldest message kept. The broker keeps the
+    /// checkpoint.
+    Group,
+    /// At this position of the transport's log; the subscriber keeps the checkpoint. Needs `replay`.
+    At(Position),
+}
+
+/// What to subscribe to.
+#[derive(Debug, Clone)]
+pub struct Subscribe {
+    /// Consumers of one group share the messages; each group gets every message.
+    pub group: SmolStr,
+    /// Messages of any of these; empty: of every topic, those included that come later.
+    pub topics: Vec<Topic>,
+    /// Where to begin.
+    pub start: Start,
+}
+
+/// Why there is no subscription.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The transport cannot do this.
+    #[error("this transport cannot {0}")]
+    Unsupported(String),
+    /// The transport is not there; retry with back-off.
+    #[error("the transport is not available: {0}")]
+    Unavailable(String),
+}
+
+/// Why a subscription has nothing more to give.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// Subscribe again, with back-off; what was not settled comes back.
+    #[error("the subscription was lost: {0}")]
+    Lost(String),
+    /// The transport was closed.
+    #[error("the transport is closed")]
+    Closed,
+}
+
+impl ReceiveError {
+    /// What this means in one word.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Lost(_) => ErrorKind::Unavailable,
+            Self::Closed => ErrorKind::Closed,
+        }
+    }
+}
+
+/// How often this message was handed out before, as far as the broker knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// Exactly this many times, this one included.
+    Exact(u32),
+    /// At least this many times.
+    AtLeast(u32),
+    /// The broker does not say.
+    Unknown,
+}
+
+/// What is to become of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// Its effect is durable; do not deliver it again.
+    Done,
+    /// Deliver it again, not before this time has passed.
+    Retry {
+        /// How long to wait.
+        after: std::time::Duration,
+    },
+    /// Put it aside with this reason.
+    Park {
+        /// Why, for the person who will look at it.
+        reason: String,
+    },
+}
+
+/// Settles one delivery; made by the transport.
+pub trait Settle: Send {
+    /// Carries the settlement out. An error means the message will come back.
+    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>>;
+}
+
+/// One message handed to one consumer. Settled once, by value; dropped unsettled it comes back.
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// When the transport took it.
+    pub taken: Timestamp,
+    /// Its place in the transport's log, where there is one.
+    pub position: Option<Position>,
+    /// How often it was tried.
+    pub attempt: Attempt,
+    /// How to settle it; `None` when the subscriber keeps the checkpoint ([`Start::At`]).
+    pub settle: Option<Box<dyn Settle>>,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message", &self.message)
+            .field("position", &self.position)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Delivery {
+    /// Settles this delivery. Nothing to do where the subscriber keeps the checkpoint.
+    ///
+    /// # Errors
+    /// The transport lost the subscription meanwhile: the message will come back.
+    pub async fn settle(self, settlement: Settlement) -> Result<(), ReceiveError> {
+        match self.settle {
+            Some(settle) => settle.settle(settlement).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// An open subscription.
+pub trait Consumer: Send {
+    /// Waits for at least one delivery and returns up to `max` that are there, in order per partition tag.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what it would have returned is returned by the next call.
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>>;
+}
+
+/// A message transport.
+pub trait Transport: Send + Sync + 'static {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Publishes a batch; the answer has one outcome per message, in the order given.
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>>;
+
+    /// Opens a subscription.
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>>;
+}
