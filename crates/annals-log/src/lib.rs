@@ -1,0 +1,1 @@
+//! A segmented append-only log of checksummed frames.

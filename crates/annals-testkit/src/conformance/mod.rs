@@ -1,0 +1,1 @@
+//! One suite per port: whatever a port promises, its suite tests, and every implementation runs it.
