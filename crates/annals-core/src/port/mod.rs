@@ -3,3 +3,4 @@
 pub mod store;
 pub mod follow;
 pub mod transport;
+pub mod sink;
