@@ -1,0 +1,200 @@
+//! The gate: steps in a row, each announced, timed and judged.
+//!
+//! In: what to run and how strictly. Out: the output of every step as it comes, a table at the end, and whether
+//! all went well. A failing step stops the row unless told to keep going; the table tells what was not run.
+
+use std::{fmt::Write, path::PathBuf, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cargo, long, tally::Tally, tidy, tree::Tree};
+
+mod plan;
+
+use plan::{Step, Work};
+
+/// How to run a gate.
+pub(crate) struct Options {
+    /// Root of the repository.
+    pub(crate) root: PathBuf,
+    /// Go on after a failing step.
+    pub(crate) keep_going: bool,
+    /// Names of the steps to run; all when empty.
+    pub(crate) only: Vec<String>,
+}
+
+/// Runs the quick gate and answers whether all went well.
+///
+/// # Errors
+/// `only` names a step there is none of, or a step cannot be started.
+pub(crate) fn check(options: &Options) -> Result<bool> {
+    let tree = Tree::load(&options.root)?;
+    let steps = chosen(plan::quick(), &options.only)?;
+    let report = Report::of(options, &tree, &steps)?;
+    print!("\n{}", report.table());
+    Ok(report.failures() == 0)
+}
+
+/// Runs the quick gate and the long tests, ends with the line `N passed, M failed`, and answers whether all
+/// went well.
+///
+/// # Errors
+/// As for [`check`].
+pub(crate) fn test(options: &Options) -> Result<bool> {
+    let tree = Tree::load(&options.root)?;
+    let steps = chosen(plan::whole(&long::find(&tree)), &options.only)?;
+    let report = Report::of(options, &tree, &steps)?;
+    let tally = report.tally();
+    print!("\n{}", report.table());
+    println!("\n{} passed, {} failed", tally.passed, tally.failed);
+    Ok(report.failures() == 0)
+}
+
+fn chosen(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| !steps.iter().any(|step| step.name == **name))
+    {
+        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+        bail!("no step is called `{unknown}`; there are {}", names.join(", "));
+    }
+    let wanted = |step: &Step| only.is_empty() || only.contains(&step.name);
+    Ok(steps.into_iter().filter(wanted).collect())
+}
+
+/// How a step ended.
+enum Verdict {
+    Passed,
+    Failed(String),
+    NotRun,
+}
+
+struct Row {
+    name: String,
+    seconds: f64,
+    tally: Tally,
+    verdict: Verdict,
+}
+
+struct Report {
+    rows: Vec<Row>,
+}
+
+impl Report {
+    /// Runs the steps.
+    fn of(options: &Options, tree: &Tree, steps: &[Step]) -> Result<Self> {
+        let mut report = Self { rows: Vec::new() };
+        let mut stopped = false;
+        for step in steps {
+            let row = if stopped {
+                not_run(step)
+            } else {
+                run(options, tree, step)?
+            };
+            stopped |= matches!(row.verdict, Verdict::Failed(_)) && !options.keep_going;
+            report.rows.push(row);
+        }
+        Ok(report)
+    }
+
+    fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.rows.iter().for_each(|row| sum += row.tally);
+        sum
+    }
+
+    fn failures(&self) -> usize {
+        self.rows
+            .iter()
+            .filter(|row| matches!(row.verdict, Verdict::Failed(_)))
+            .count()
+    }
+
+    fn table(&self) -> String {
+        let width = self
+            .rows
+            .iter()
+            .map(|row| row.name.len())
+            .max()
+            .unwrap_or(0)
+            .max(4);
+        let mut table = format!("{:width$}  seconds   passed  result\n", "step");
+        for row in &self.rows {
+            let passed = if row.tally.ran() == 0 {
+                String::new()
+            } else {
+                row.tally.passed.to_string()
+            };
+            let result = match &row.verdict {
+                Verdict::Passed => "ok".to_owned(),
+                Verdict::Failed(why) => format!("FAILED: {why}"),
+                Verdict::NotRun => "not run".to_owned(),
+            };
+            writeln!(
+                table,
+                "{:width$}  {:7.1}  {passed:>7}  {result}",
+                row.name, row.seconds
+            )
+            .expect("writing to a string cannot fail");
+        }
+        table
+    }
+}
+
+fn not_run(step: &Step) -> Row {
+    Row {
+        name: step.name.clone(),
+        seconds: 0.0,
+        tally: Tally::default(),
+        verdict: Verdict::NotRun,
+    }
+}
+
+fn run(options: &Options, tree: &Tree, step: &Step) -> Result<Row> {
+    println!("\n== {}", step.name);
+    let begun = Instant::now();
+    let (tally, failure) = match &step.work {
+        Work::Tidy => (Tally::default(), run_tidy(tree)?),
+        Work::Cargo {
+            args,
+            variables,
+            tests_min,
+        } => {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let done = cargo::run(&options.root, &args, variables)?;
+            (
+                done.tally,
+                done.failure.or_else(|| too_few(done.tally, *tests_min)),
+            )
+        }
+    };
+    if let Some(why) = &failure {
+        println!("== {} failed: {why}", step.name);
+    }
+    let verdict = failure.map_or(Verdict::Passed, Verdict::Failed);
+    Ok(Row {
+        name: step.name.clone(),
+        seconds: begun.elapsed().as_secs_f64(),
+        tally,
+        verdict,
+    })
+}
+
+/// A test that is there but did not run must not look like one that passed.
+fn too_few(tally: Tally, expected: u64) -> Option<String> {
+    (tally.ran() < expected).then(|| {
+        format!(
+            "the sources mark {expected} long tests, but only {} ran; is one of them switched off?",
+            tally.ran()
+        )
+    })
+}
+
+fn run_tidy(tree: &Tree) -> Result<Option<String>> {
+    let findings = tidy::findings(tree, &[]).context("tidy cannot look at everything")?;
+    findings.iter().for_each(|finding| println!("{finding}"));
+    Ok((!findings.is_empty()).then(|| format!("{} findings", findings.len())))
+}
+
+#[cfg(test)]
+mod tests;
