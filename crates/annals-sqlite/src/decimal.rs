@@ -28,9 +28,7 @@ use rust_decimal::Decimal;
 pub fn register(connection: &Connection) -> Result<()> {
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("decimal_add", 2, flags, |call| {
-        combine(call, |a, b| exact_add(a, b))
-    })?;
+    connection.create_scalar_function("decimal_add", 2, flags, |call| combine(call, exact_add))?;
     connection.create_scalar_function("decimal_sub", 2, flags, |call| {
         combine(call, |a, b| exact_add(a, -b))
     })?;

@@ -36,7 +36,7 @@ impl Table {
 /// Runs a statement and collects its rows.
 pub(crate) fn collect(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Table> {
     let mut statement = connection.prepare_cached(sql)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut table = Table {
         columns,
         rows: Vec::new(),

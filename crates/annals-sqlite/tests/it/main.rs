@@ -1,5 +1,7 @@
 //! The sink through its port.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 /// Rows and checkpoint are one commit.
 mod commit;
 /// Versions beside each other, promotion, removal.
