@@ -1,0 +1,5 @@
+//! The integration tests of the example, one binary.
+
+mod oracle;
+mod intake;
+mod intake_faults;
