@@ -1,1 +1,35 @@
-//! A segmented append-only log of checksummed frames.
+//! A segmented append-only log of checksummed frames: one writer, one flush per commit, readers behind a durable
+//! mark.
+//!
+//! What comes in: batches of opaque records. What goes out: their places once they are durable, and the same bytes
+//! again, checked. The log knows no events, no tags, no network and no async runtime; it starts at most one thread,
+//! which prepares the next segment.
+//!
+//! Modules are listed lowest first, and each imports only from those above it.
+
+pub mod disk;
+pub mod bug;
+mod checksum;
+mod damage;
+mod batch;
+mod frame;
+mod group;
+mod segment;
+mod scan;
+mod reader;
+mod recovery;
+mod prepare;
+mod writer;
+mod verify;
+mod open;
+
+pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, record};
+pub use damage::Damage;
+pub use frame::{FORMAT, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX};
+pub use group::Group;
+pub use open::{Log, open, open_read_only};
+pub use prepare::Prepare;
+pub use reader::{Frames, Place, ReadError, Reader};
+pub use recovery::{OpenError, RecoveryReport};
+pub use verify::VerifyReport;
+pub use writer::{CommitError, Committed, LogCounters, LogOptions, Writer};

@@ -1,0 +1,77 @@
+//! Bugs that can be planted, so that the crash harness can show it finds them.
+//!
+//! Without the feature `bugs` nothing can be planted and every question here is answered `false` at compile time.
+//! A planted bug is seen by the planting thread only.
+
+/// A mistake somebody could make in this code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bug {
+    /// A commit is acknowledged after its write, before any flush.
+    AcknowledgeUnflushed,
+    /// The directory is not flushed after a segment got its name.
+    SkipDirectoryFlush,
+    /// After a failed flush the flush is asked again and its answer believed.
+    RetryFailedFlush,
+    /// Recovery serves what it read without making it durable.
+    SkipRecoveryFlush,
+    /// A frame's checksum leaves its header out.
+    ChecksumPayloadOnly,
+    /// Readers may look at a frame before it is flushed.
+    ShowUnflushed,
+    /// A segment gets its name before its content is flushed.
+    NameUnflushedSegment,
+    /// What a write that was cut short left behind is not overwritten.
+    KeepCutWrite,
+    /// A bad frame ends the log, whatever lies behind it.
+    CutAtFirstBadFrame,
+}
+
+impl Bug {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::AcknowledgeUnflushed,
+        Self::SkipDirectoryFlush,
+        Self::RetryFailedFlush,
+        Self::SkipRecoveryFlush,
+        Self::ChecksumPayloadOnly,
+        Self::ShowUnflushed,
+        Self::NameUnflushedSegment,
+        Self::KeepCutWrite,
+        Self::CutAtFirstBadFrame,
+    ];
+}
+
+#[cfg(feature = "bugs")]
+mod planted {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn get() -> Option<Bug> {
+        PLANTED.get()
+    }
+
+    pub(super) fn set(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+}
+
+/// Plants one bug for this thread, or none.
+#[cfg(feature = "bugs")]
+pub fn plant(bug: Option<Bug>) {
+    planted::set(bug);
+}
+
+#[cfg(feature = "bugs")]
+pub(crate) fn is_planted(bug: Bug) -> bool {
+    planted::get() == Some(bug)
+}
+
+#[cfg(not(feature = "bugs"))]
+pub(crate) const fn is_planted(_bug: Bug) -> bool {
+    false
+}

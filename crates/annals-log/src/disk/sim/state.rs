@@ -1,0 +1,201 @@
+//! What a simulated disk holds: files as they can be read, files as they are on the medium, and what lies between.
+//!
+//! In: single changes. Out: contents. Invariants: `cached` is what reads see; `medium` is what survives for sure;
+//! `pending` holds, in order, the changes that a flush would carry over. Every change carries a stamp, so that the
+//! order among files is known too. Copies are cheap: contents are shared until written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The piece that reaches the medium whole or not at all, in bytes.
+pub(super) const SECTOR: usize = 512;
+
+/// Names a file apart from its path.
+pub(super) type FileId = u64;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Content {
+    pub(super) cached: Arc<Vec<u8>>,
+    pub(super) medium: Arc<Vec<u8>>,
+    pub(super) pending: Vec<Stamped<Change>>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Stamped<T> {
+    pub(super) stamp: u64,
+    pub(super) change: T,
+}
+
+/// A change of one file.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    /// One sector, as it was to read after a write; shorter where the file ends.
+    Sector { number: usize, bytes: Arc<[u8]> },
+    /// A new size.
+    Size(usize),
+}
+
+/// A change of one directory.
+#[derive(Debug, Clone)]
+pub(super) enum NameChange {
+    Link(PathBuf, FileId),
+    Unlink(PathBuf),
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+        file: FileId,
+    },
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) files: BTreeMap<FileId, Content>,
+    pub(super) names: BTreeMap<PathBuf, FileId>,
+    pub(super) medium_names: BTreeMap<PathBuf, FileId>,
+    pub(super) pending_names: Vec<Stamped<NameChange>>,
+    /// Mutating operations so far.
+    pub(super) operations: u64,
+    pub(super) reads: u64,
+    stamp: u64,
+    last_file: FileId,
+}
+
+impl Change {
+    pub(super) fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Size(size) => bytes.resize(*size, 0),
+            Self::Sector {
+                number,
+                bytes: sector,
+            } => {
+                // A sector beyond the size the medium knows cannot be found there.
+                let start = number * SECTOR;
+                let end = (start + sector.len()).min(bytes.len());
+                if start < end {
+                    bytes[start..end].copy_from_slice(&sector[..end - start]);
+                }
+            }
+        }
+    }
+}
+
+impl NameChange {
+    pub(super) fn apply(&self, names: &mut BTreeMap<PathBuf, FileId>) {
+        match self {
+            Self::Link(path, file) => {
+                names.insert(path.clone(), *file);
+            }
+            Self::Unlink(path) => {
+                names.remove(path);
+            }
+            Self::Rename { from, to, file } => {
+                names.remove(from);
+                names.insert(to.clone(), *file);
+            }
+        }
+    }
+
+    fn is_in(&self, dir: &Path) -> bool {
+        let (Self::Link(path, _) | Self::Unlink(path) | Self::Rename { to: path, .. }) = self;
+        path.parent() == Some(dir)
+    }
+}
+
+impl State {
+    fn next_stamp(&mut self) -> u64 {
+        self.stamp += 1;
+        self.stamp
+    }
+
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.names
+            .values()
+            .filter_map(|file| self.files.get(file))
+            .map(|content| content.cached.len() as u64)
+            .sum()
+    }
+
+    pub(super) fn change_names(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        let stamp = self.next_stamp();
+        self.pending_names.push(Stamped { stamp, change });
+    }
+
+    /// New files get numbers no file of this other state had.
+    pub(super) fn number_files_after(&mut self, earlier: &Self) {
+        self.last_file = earlier.last_file;
+    }
+
+    pub(super) fn create(&mut self, path: &Path) -> FileId {
+        self.last_file += 1;
+        let file = self.last_file;
+        self.files.insert(file, Content::default());
+        self.change_names(NameChange::Link(path.to_owned(), file));
+        file
+    }
+
+    pub(super) fn write(&mut self, file: FileId, bytes: &[u8], at: usize) {
+        let end = at + bytes.len();
+        if end > self.files[&file].cached.len() {
+            self.resize(file, end);
+        }
+        let first_stamp = self.stamp;
+        let content = self.files.entry(file).or_default();
+        let cached = Arc::make_mut(&mut content.cached);
+        cached[at..end].copy_from_slice(bytes);
+        let mut stamp = first_stamp;
+        for number in at / SECTOR..end.div_ceil(SECTOR) {
+            let sector = &cached[number * SECTOR..((number + 1) * SECTOR).min(cached.len())];
+            stamp += 1;
+            content.pending.push(Stamped {
+                stamp,
+                change: Change::Sector {
+                    number,
+                    bytes: sector.into(),
+                },
+            });
+        }
+        self.stamp = stamp;
+    }
+
+    pub(super) fn resize(&mut self, file: FileId, size: usize) {
+        let stamp = self.next_stamp();
+        let content = self.files.entry(file).or_default();
+        Arc::make_mut(&mut content.cached).resize(size, 0);
+        content.pending.push(Stamped {
+            stamp,
+            change: Change::Size(size),
+        });
+    }
+
+    pub(super) fn flush(&mut self, file: FileId) {
+        let content = self.files.entry(file).or_default();
+        let pending = std::mem::take(&mut content.pending);
+        if !pending.is_empty() {
+            let medium = Arc::make_mut(&mut content.medium);
+            pending.iter().for_each(|stamped| stamped.change.apply(medium));
+        }
+    }
+
+    pub(super) fn flush_names(&mut self, dir: &Path) {
+        let mut rest = Vec::new();
+        for stamped in std::mem::take(&mut self.pending_names) {
+            if stamped.change.is_in(dir) {
+                stamped.change.apply(&mut self.medium_names);
+            } else {
+                rest.push(stamped);
+            }
+        }
+        self.pending_names = rest;
+    }
+
+    /// What a kernel does after a failed flush: the bytes stay readable and will never be written.
+    pub(super) fn drop_dirty(&mut self, file: FileId) {
+        self.files.entry(file).or_default().pending.clear();
+    }
+
+    pub(super) fn drop_dirty_names(&mut self, dir: &Path) {
+        self.pending_names.retain(|stamped| !stamped.change.is_in(dir));
+    }
+}

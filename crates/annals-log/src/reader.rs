@@ -1,0 +1,362 @@
+//! Readers: bytes of the log, never beyond what is durable.
+//!
+//! In: places the writer or recovery handed out. Out: bytes, checked frames, or an error that names file and byte.
+//! Reads happen on the caller's thread with positional reads; a reader is cheap to clone and needs no lock but a
+//! short one on the list of segments.
+//!
+//! Invariant: nothing at or after the durable mark is ever returned, whoever asks.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::damage::Damage;
+use crate::frame::Frame;
+use crate::scan::{Step, Walk};
+use crate::segment::{FIRST_FRAME, Segment};
+
+/// Why bytes were not returned.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// What is stored is not what was written. Verify the log and restore it from a copy.
+    #[error("damage in {0}")]
+    Damaged(Damage),
+    /// The bytes are not durable yet, or there are none of this place. Ask again after the next commit.
+    #[error(
+        "segment {segment} from byte {at} to {to}: expected bytes before the durable end, segment {end_segment} byte {end}"
+    )]
+    NotDurable {
+        /// The segment asked for.
+        segment: u32,
+        /// The first byte asked for.
+        at: u64,
+        /// The byte after the last one asked for.
+        to: u64,
+        /// The segment of the durable end.
+        end_segment: u32,
+        /// The durable end inside it.
+        end: u64,
+    },
+    /// The disk did not answer. Try again.
+    #[error("{} cannot be read at byte {at}: {source}", file.display())]
+    Io {
+        /// Which file.
+        file: PathBuf,
+        /// Which byte.
+        at: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A place in the log, as the writer sees it: a segment and a byte of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Which segment.
+    pub segment: u32,
+    /// Which byte of its file.
+    pub at: u64,
+}
+
+/// What writer and readers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) salt: u64,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    /// Segment and byte of the durable end in one word: 32 bits each.
+    durable: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(salt: u64, segments: Vec<Arc<Segment>>, end: Place) -> Self {
+        let shared = Self {
+            salt,
+            segments: RwLock::new(segments),
+            durable: AtomicU64::new(0),
+        };
+        shared.move_durable(end);
+        shared
+    }
+
+    pub(crate) fn add(&self, segment: Arc<Segment>) {
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(segment);
+    }
+
+    pub(crate) fn move_durable(&self, end: Place) {
+        self.durable
+            .store(u64::from(end.segment) << 32 | end.at, Ordering::Release);
+    }
+
+    fn durable(&self) -> Place {
+        let word = self.durable.load(Ordering::Acquire);
+        Place {
+            segment: (word >> 32) as u32,
+            at: word & u64::from(u32::MAX),
+        }
+    }
+
+    fn segment(&self, number: u32) -> Option<Arc<Segment>> {
+        self.segments
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(number as usize)
+            .cloned()
+    }
+}
+
+/// Reads what is durable. Clones are handles to the same log.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The byte after the last durable one.
+    pub fn end(&self) -> Place {
+        self.shared.durable()
+    }
+
+    /// How many segments hold durable bytes.
+    pub fn segments(&self) -> u32 {
+        self.end().segment + 1
+    }
+
+    /// Bytes as they are stored, not checked.
+    ///
+    /// # Errors
+    /// [`ReadError::NotDurable`] beyond the durable end, [`ReadError::Damaged`] if the file is too short,
+    /// [`ReadError::Io`] if the disk fails.
+    pub fn bytes(&self, place: Place, bytes: u64) -> Result<Bytes, ReadError> {
+        let segment = self.check(place, bytes)?;
+        let mut buffer = vec![0; bytes as usize];
+        let read = segment
+            .file
+            .read_at(&mut buffer, place.at)
+            .map_err(|source| io_error(&segment, place.at, source))?;
+        if (read as u64) < bytes {
+            let (expected, found) = (format!("{bytes} bytes"), format!("{read}, where the file ends"));
+            return Err(self.damaged(place, expected, found));
+        }
+        Ok(buffer.into())
+    }
+
+    /// Says that these bytes will be read soon.
+    pub fn hint(&self, place: Place, bytes: u64) {
+        if let Some(segment) = self.shared.segment(place.segment) {
+            segment.file.hint(place.at, bytes);
+        }
+    }
+
+    /// The frame that begins at this place, checked.
+    ///
+    /// # Errors
+    /// As [`Reader::bytes`]; [`ReadError::Damaged`] also if there is no valid frame.
+    pub fn frame(&self, place: Place) -> Result<Frame, ReadError> {
+        let segment = self.check(place, 1)?;
+        let mut walk = Walk::new(segment.clone(), self.shared.salt, place.at, self.end_in(&segment));
+        match walk
+            .step()
+            .map_err(|source| io_error(&segment, place.at, source))?
+        {
+            Step::Frame(frame) => Ok(frame),
+            other => Err(self.damaged_step(place, other)),
+        }
+    }
+
+    /// Every frame from the beginning to what is durable now, each checked; after an error the walk ends.
+    pub fn frames(&self) -> Frames {
+        Frames::new(self.clone())
+    }
+
+    /// An error that names a place of this log where bytes make no sense.
+    pub fn damaged(&self, place: Place, expected: impl Into<String>, found: impl Into<String>) -> ReadError {
+        let file = self
+            .shared
+            .segment(place.segment)
+            .map(|segment| segment.path.clone())
+            .unwrap_or_default();
+        ReadError::Damaged(Damage {
+            file,
+            at: place.at,
+            expected: expected.into(),
+            found: found.into(),
+        })
+    }
+
+    fn damaged_step(&self, place: Place, step: Step) -> ReadError {
+        match step {
+            Step::Bad(expected, found) => self.damaged(place, expected, found),
+            Step::Newer(format) => {
+                self.damaged(place, "a frame of a known format", format!("format {format}"))
+            }
+            Step::End | Step::Frame(_) => self.damaged(place, "a frame", "zeros"),
+        }
+    }
+
+    pub(crate) fn salt(&self) -> u64 {
+        self.shared.salt
+    }
+
+    pub(crate) fn segment(&self, number: u32) -> Option<Arc<Segment>> {
+        self.shared.segment(number)
+    }
+
+    /// The byte before which everything of this segment is durable.
+    pub(crate) fn end_in(&self, segment: &Segment) -> u64 {
+        let end = self.end();
+        if segment.number < end.segment {
+            segment.size
+        } else {
+            end.at
+        }
+    }
+
+    fn check(&self, place: Place, bytes: u64) -> Result<Arc<Segment>, ReadError> {
+        let end = self.end();
+        let to = place.at.saturating_add(bytes);
+        let segment = self
+            .shared
+            .segment(place.segment)
+            .filter(|segment| to <= self.end_in(segment));
+        match segment {
+            Some(segment) if place.segment <= end.segment => Ok(segment),
+            _ => Err(ReadError::NotDurable {
+                segment: place.segment,
+                at: place.at,
+                to,
+                end_segment: end.segment,
+                end: end.at,
+            }),
+        }
+    }
+}
+
+fn io_error(segment: &Segment, at: u64, source: io::Error) -> ReadError {
+    ReadError::Io {
+        file: segment.path.clone(),
+        at,
+        source,
+    }
+}
+
+/// A walk over all frames, see [`Reader::frames`].
+#[derive(Debug)]
+pub struct Frames {
+    reader: Reader,
+    walk: Option<Walk>,
+    next_segment: u32,
+    end: Place,
+    /// The number the next frame must have.
+    number: u64,
+    /// Where the segment before ended, and what was found there.
+    stopped: Option<(Place, Step)>,
+    failed: bool,
+}
+
+impl Iterator for Frames {
+    type Item = Result<Frame, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.failed = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl Frames {
+    fn new(reader: Reader) -> Self {
+        let end = reader.end();
+        Self {
+            reader,
+            walk: None,
+            next_segment: 0,
+            end,
+            number: 0,
+            stopped: None,
+            failed: false,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if self.walk.is_none() && !self.open_next()? {
+                return Ok(None);
+            }
+            let Some(walk) = &mut self.walk else {
+                return Ok(None);
+            };
+            let place = Place {
+                segment: walk.segment.number,
+                at: walk.place,
+            };
+            if place == self.end {
+                return Ok(None);
+            }
+            let step = walk
+                .step()
+                .map_err(|source| io_error(&walk.segment, place.at, source))?;
+            match step {
+                Step::Frame(frame) if frame.header.number == self.number => {
+                    self.number += 1;
+                    return Ok(Some(frame));
+                }
+                Step::Frame(frame) => return Err(self.missing(place, frame.header.number)),
+                // Whether frames are missing here is told by the number of the next one.
+                Step::End | Step::Bad(..) if place.segment < self.end.segment => {
+                    self.stopped = Some((place, step));
+                    self.walk = None;
+                }
+                other => return Err(self.reader.damaged_step(place, other)),
+            }
+        }
+    }
+
+    fn open_next(&mut self) -> Result<bool, ReadError> {
+        if self.next_segment > self.end.segment {
+            return Ok(false);
+        }
+        let place = Place {
+            segment: self.next_segment,
+            at: FIRST_FRAME,
+        };
+        let segment = self.reader.segment(place.segment);
+        let segment = segment.ok_or_else(|| self.reader.damaged(place, "a segment", "none"))?;
+        let to = if place.segment < self.end.segment {
+            segment.size
+        } else {
+            self.end.at
+        };
+        self.walk = Some(Walk::new(segment, self.reader.salt(), place.at, to));
+        self.next_segment += 1;
+        Ok(true)
+    }
+
+    fn missing(&mut self, place: Place, found: u64) -> ReadError {
+        match self.stopped.take() {
+            Some((stopped, step @ Step::Bad(..))) => self.reader.damaged_step(stopped, step),
+            stopped => {
+                let at = stopped.map_or(place, |(stopped, _)| stopped);
+                self.reader.damaged(
+                    at,
+                    format!("frame {}", self.number),
+                    format!("frame {found} as the next one"),
+                )
+            }
+        }
+    }
+}

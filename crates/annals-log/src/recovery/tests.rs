@@ -1,0 +1,310 @@
+//! Torn or damaged: every kind of broken log, judged.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::batch::Batch;
+use crate::disk::sim::{Fault, SimDisk, Survival};
+use crate::group::Group;
+use crate::open::{Log, open, open_read_only};
+use crate::prepare::Prepare;
+use crate::reader::Place;
+use crate::writer::LogOptions;
+
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes_first: 4_096,
+    segment_bytes_max: 4_096,
+    prepare: Prepare::Inline,
+};
+
+fn dir() -> &'static Path {
+    Path::new("log")
+}
+
+fn file(number: u32) -> PathBuf {
+    segment::path_of(dir(), number)
+}
+
+fn try_open(disk: &SimDisk) -> Result<(Log, u64), OpenError> {
+    let mut seen = 0;
+    let visit = &mut |frame: &Frame| {
+        seen += u64::from(frame.header.numbered);
+        Ok(())
+    };
+    open(Arc::new(disk.clone()), dir(), OPTIONS, visit).map(|log| (log, seen))
+}
+
+/// A log of this many records of 300 bytes, and where each frame begins.
+fn filled(disk: &SimDisk, records: u64) -> (Log, Vec<Place>) {
+    let (mut log, _) = try_open(disk).unwrap();
+    let commit = |_| {
+        let mut batch = Batch::default();
+        batch.push_numbered(|body| body.extend_from_slice(&[9; 300]));
+        let mut group = Group::new();
+        group.add(&batch);
+        log.writer.commit(&mut group, 0).unwrap().frame
+    };
+    let places = (0..records).map(commit).collect();
+    (log, places)
+}
+
+fn damage(opened: Result<(Log, u64), OpenError>) -> Damage {
+    match opened {
+        Err(OpenError::Damaged(damage)) => damage,
+        other => panic!("expected damage, found {other:?}"),
+    }
+}
+
+#[test]
+fn rot_before_the_last_frame_refuses_and_changes_nothing() {
+    let disk = SimDisk::new(1);
+    let (log, places) = filled(&disk, 30);
+    assert!(log.reader.segments() >= 3);
+    drop(log);
+    for place in &places[..29] {
+        let broken = disk.crash(1, Survival::Nothing);
+        assert!(broken.rot(&file(place.segment), place.at + 100, 0x10));
+        let before = broken.operations();
+        let found = damage(try_open(&broken));
+        assert_eq!(
+            (found.file, found.at),
+            (file(place.segment), place.at),
+            "of {places:?}"
+        );
+        assert!(found.expected.contains("frame"), "{}", found.expected);
+        assert_eq!(broken.operations(), before);
+    }
+}
+
+#[test]
+fn zeros_in_place_of_a_durable_frame_are_damage_too() {
+    let disk = SimDisk::new(1);
+    let (log, places) = filled(&disk, 5);
+    drop(log);
+    let bytes = disk.content(&file(0)).unwrap();
+    for at in places[3].at..places[4].at {
+        assert!(disk.rot(&file(0), at, bytes[at as usize]));
+    }
+    let found = damage(try_open(&disk));
+    assert_eq!((found.at, found.expected.as_str()), (places[3].at, "frame 3"));
+    assert!(
+        found.found.starts_with("zeros, and then frame 4"),
+        "{}",
+        found.found
+    );
+}
+
+#[test]
+fn rot_in_the_very_last_frame_looks_torn_unless_it_was_sealed() {
+    let disk = SimDisk::new(1);
+    let (log, places) = filled(&disk, 3);
+    let unsealed = disk.crash(1, Survival::Nothing);
+    drop(log);
+    assert!(unsealed.rot(&file(0), places[2].at + 100, 1));
+    let (log, seen) = try_open(&unsealed).unwrap();
+    assert_eq!((seen, log.report.cut_at), (2, Some((file(0), places[2].at))));
+    assert!(log.report.cut_bytes > 300);
+
+    assert!(disk.rot(&file(0), places[2].at + 100, 1));
+    assert_eq!(damage(try_open(&disk)).at, places[2].at);
+}
+
+#[test]
+fn a_missing_segment_is_damage() {
+    let disk = SimDisk::new(1);
+    drop(filled(&disk, 30));
+    let middle = disk.crash(1, Survival::Nothing);
+    middle.remove(&file(1)).unwrap();
+    assert_eq!(damage(try_open(&middle)).file, file(1));
+    disk.remove(&file(0)).unwrap();
+    assert_eq!(damage(try_open(&disk)).file, file(0));
+}
+
+#[test]
+fn a_segment_without_its_last_frames_is_damage_if_another_follows() {
+    let disk = SimDisk::new(1);
+    let (log, places) = filled(&disk, 12);
+    drop(log);
+    let last_of_first = places.iter().rfind(|place| place.segment == 0).unwrap();
+    let bytes = disk.content(&file(0)).unwrap();
+    for at in last_of_first.at..4_096 {
+        assert!(disk.rot(&file(0), at, bytes[at as usize]));
+    }
+    let found = damage(try_open(&disk));
+    assert_eq!((found.file, found.at), (file(0), last_of_first.at));
+}
+
+#[test]
+fn a_cut_or_longer_file_and_a_broken_header_are_damage() {
+    for (bytes, at) in [(4_000, 0), (5_000, 0)] {
+        let disk = SimDisk::new(1);
+        drop(filled(&disk, 3));
+        disk.open(&file(0), Access::Write)
+            .unwrap()
+            .truncate(bytes)
+            .unwrap();
+        assert_eq!(damage(try_open(&disk)).at, at);
+    }
+    let disk = SimDisk::new(1);
+    drop(filled(&disk, 3));
+    assert!(disk.rot(&file(0), 30, 1));
+    assert!(damage(try_open(&disk)).expected.contains("checksum"));
+    let header = disk.content(&file(0)).unwrap();
+    for (at, byte) in header[..512].iter().enumerate() {
+        assert!(disk.rot(&file(0), at as u64, *byte));
+    }
+    assert!(damage(try_open(&disk)).found.contains("zeros before other bytes"));
+}
+
+#[test]
+fn a_newer_format_is_refused_untouched() {
+    for (at, expected) in [(8, 2), (512 + 4, 4)] {
+        let disk = SimDisk::new(1);
+        drop(filled(&disk, 1));
+        assert!(disk.rot(&file(0), at, expected));
+        let before = disk.operations();
+        match try_open(&disk) {
+            Err(OpenError::NewerFormat {
+                file: named,
+                found,
+                supported,
+            }) => {
+                assert_eq!((named, found, supported), (file(0), u16::from(expected), FORMAT));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(disk.operations(), before);
+    }
+}
+
+#[test]
+fn unfinished_and_empty_segments_are_taken_away() {
+    let disk = SimDisk::new(1);
+    let (log, _) = filled(&disk, 3);
+    drop(log);
+    disk.place(&file(1), &[]);
+    disk.place(&dir().join("0000000002.seg.tmp"), &[1, 2, 3]);
+    disk.place(&dir().join("notes.txt"), b"kept");
+    let (log, seen) = try_open(&disk).unwrap();
+    assert_eq!((seen, log.report.removed_files), (3, 2));
+    let mut names = disk.list(dir()).unwrap();
+    names.sort();
+    assert_eq!(names, ["0000000000.seg", "notes.txt"]);
+    for blank in [vec![0; 100], vec![0; 4_096]] {
+        let image = disk.crash(1, Survival::Nothing);
+        image.place(&file(1), &blank);
+        assert_eq!(try_open(&image).unwrap().0.report.removed_files, 1);
+    }
+    disk.place(&file(1), &[0, 0, 1]);
+    drop(log);
+    assert!(matches!(try_open(&disk), Err(OpenError::Damaged(_))));
+}
+
+#[test]
+fn the_last_frame_is_made_durable_again_before_it_is_served() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = filled(&disk, 2);
+    disk.fail_at(disk.operations(), Fault::FailFlush);
+    let mut batch = Batch::default();
+    batch.push_numbered(|body| body.extend_from_slice(b"dropped by the kernel"));
+    let mut group = Group::new();
+    group.add(&batch);
+    assert!(log.writer.commit(&mut group, 0).is_err());
+    drop(log);
+    let (log, seen) = try_open(&disk).unwrap();
+    assert_eq!(seen, 3);
+    let (_, after) = try_open(&disk.crash(1, Survival::Nothing)).unwrap();
+    assert_eq!(after, 3, "once served, it stays");
+    drop(log);
+}
+
+#[test]
+fn a_second_writer_is_refused_and_a_reader_is_not() {
+    let disk = SimDisk::new(1);
+    let (mut log, places) = filled(&disk, 3);
+    match try_open(&disk) {
+        Err(error @ OpenError::Locked { .. }) => {
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("process {}", std::process::id())),
+                "{text}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    let read = |disk: &SimDisk| {
+        let mut seen = 0;
+        let visit = &mut |frame: &Frame| {
+            seen += u64::from(frame.header.numbered);
+            Ok(())
+        };
+        let before = disk.operations();
+        let (reader, report) = open_read_only(disk, dir(), visit).unwrap();
+        assert_eq!(disk.operations(), before, "nothing was changed");
+        (reader.end(), report.withheld_frames, seen)
+    };
+    assert_eq!(
+        read(&disk),
+        (places[2], 1, 2),
+        "the last frame has no witness yet"
+    );
+    log.writer.seal().unwrap();
+    assert_eq!(read(&disk), (log.reader.end(), 0, 3));
+}
+
+#[test]
+fn records_the_caller_cannot_read_are_damage() {
+    let disk = SimDisk::new(1);
+    let (log, places) = filled(&disk, 2);
+    drop(log);
+    let refused = open(
+        Arc::new(disk),
+        dir(),
+        OPTIONS,
+        &mut |frame| match frame.header.number {
+            1 => Err("nonsense".to_owned()),
+            _ => Ok(()),
+        },
+    );
+    match refused {
+        Err(OpenError::Damaged(found)) => {
+            assert_eq!((found.at, found.found.as_str()), (places[1].at, "nonsense"))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn content_that_looks_like_a_frame_is_none() {
+    let disk = SimDisk::new(1);
+    let (mut log, places) = filled(&disk, 1);
+    let copied = log.reader.bytes(places[0], 392).unwrap();
+    let mut batch = Batch::default();
+    batch.push_numbered(|body| body.extend_from_slice(&copied));
+    let mut group = Group::new();
+    group.add(&batch);
+    let frame = log.writer.commit(&mut group, 0).unwrap().frame;
+    let torn = disk.crash(1, Survival::Nothing);
+    assert!(torn.rot(&file(0), frame.at + 60, 1));
+    assert_eq!(
+        try_open(&torn).unwrap().0.report.cut_at,
+        Some((file(0), frame.at))
+    );
+}
+
+#[test]
+fn a_disk_that_fails_during_recovery_can_be_opened_again() {
+    let disk = SimDisk::new(1);
+    let (log, _) = filled(&disk, 3);
+    let image = disk.crash(1, Survival::Nothing);
+    drop(log);
+    for operation in 0..3 {
+        let again = image.crash(1, Survival::Nothing);
+        again.fail_at(operation, Fault::FailFlush);
+        assert!(
+            matches!(try_open(&again), Err(OpenError::Io { .. })),
+            "operation {operation}"
+        );
+        assert_eq!(try_open(&again).unwrap().1, 3);
+    }
+}

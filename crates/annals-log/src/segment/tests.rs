@@ -1,0 +1,82 @@
+use super::*;
+use crate::disk::sim::{Fault, SimDisk, Survival};
+
+const HEADER: SegmentHeader = SegmentHeader {
+    number: 4,
+    salt: 77,
+    size: 4_096,
+};
+
+#[test]
+fn a_header_comes_back_and_every_flipped_bit_is_seen() {
+    let bytes = HEADER.encode();
+    assert_eq!(SegmentHeader::look(&bytes), HeaderLook::Header(HEADER));
+    for bit in 0..HEADER_BYTES * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            !matches!(SegmentHeader::look(&flipped), HeaderLook::Header(_)),
+            "bit {bit}"
+        );
+    }
+    assert_eq!(SegmentHeader::look(&[0; 512]), HeaderLook::Blank);
+    assert_eq!(SegmentHeader::look(&[]), HeaderLook::Blank);
+    assert!(matches!(SegmentHeader::look(&bytes[..40]), HeaderLook::Bad(..)));
+    let mut newer = bytes;
+    newer[8] = 3;
+    assert_eq!(SegmentHeader::look(&newer), HeaderLook::Newer(3));
+}
+
+#[test]
+fn names_are_told_apart() {
+    assert_eq!(FileName::of("0000000012.seg"), FileName::Segment(12));
+    assert_eq!(FileName::of("0000000012.seg.tmp"), FileName::Unfinished);
+    assert_eq!(FileName::of("12.seg"), FileName::Other);
+    assert_eq!(FileName::of("LOCK"), FileName::Other);
+}
+
+#[test]
+fn a_segment_that_was_answered_survives_the_worst_cut() {
+    let disk = SimDisk::new(1);
+    let segment = create(&disk, Path::new("log"), &HEADER).unwrap();
+    let image = disk.crash(1, Survival::Nothing);
+    let content = image.content(&segment.path).unwrap();
+    assert_eq!(content.len(), 4_096);
+    assert_eq!(SegmentHeader::look(&content[..512]), HeaderLook::Header(HEADER));
+}
+
+#[test]
+fn a_segment_bears_its_name_only_when_it_is_whole() {
+    let disk = SimDisk::new(1);
+    disk.cut_at(0..20);
+    create(&disk, Path::new("log"), &HEADER).unwrap();
+    let cuts = disk.take_cuts();
+    assert!(cuts.len() >= 5);
+    for (operation, cut) in cuts {
+        for mode in Survival::ALL {
+            for seed in 0..8 {
+                if let Some(content) = cut.crash(seed, mode).content(&path_of(Path::new("log"), 4)) {
+                    assert_eq!(
+                        content.len(),
+                        4_096,
+                        "operation {operation}, {mode:?}, seed {seed}"
+                    );
+                    assert_eq!(SegmentHeader::look(&content[..512]), HeaderLook::Header(HEADER));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    let disk = SimDisk::new(1);
+    disk.limit(Some(2_000));
+    let failed = create(&disk, Path::new("log"), &HEADER).unwrap_err();
+    assert!(matches!(failed, CreateError::Allocate(error) if error.kind() == io::ErrorKind::StorageFull));
+    assert_eq!(disk.used(), 0);
+    disk.limit(None);
+    disk.fail_at(disk.operations() + 5, Fault::FailFlush);
+    let failed = create(&disk, Path::new("log"), &HEADER);
+    assert!(matches!(failed, Err(CreateError::FlushDir(_))), "{failed:?}");
+}
