@@ -1,0 +1,180 @@
+//! Publishing: a batch becomes one append.
+//!
+//! In: messages. Out: one outcome per message, in the order given. A batch that the store cannot take as it is (a message
+//! of it is there already, or one is malformed) is halved until the messages concerned stand alone, so that they and no
+//! others get their own outcome. After an unknown outcome nothing further of the batch is tried: what follows keeps its
+//! place behind it.
+//!
+//! Invariant: messages are appended in the order given.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_core::event::NewEvent;
+use annals_core::mark::{Mark, MarkKey};
+use annals_core::port::store::{Append, AppendError, EventStore, Read, limits};
+use annals_core::port::transport::{Message, Published, Topic};
+use annals_core::position::Position;
+use annals_core::query::Query;
+use bytes::Bytes;
+
+use super::convert::{to_event, to_message};
+
+/// The space of the marks that name all topics.
+pub(super) const TOPIC_SPACE: &str = "topic";
+/// Topics remembered as named already; when there are more, they are named again.
+const KNOWN_TOPICS_MAX: usize = 16_384;
+/// What of an append's limit is left for marks and framing.
+const APPEND_SPARE_BYTES: usize = 1 << 20;
+
+/// Puts messages into the store.
+pub(super) struct Publisher {
+    store: Arc<dyn EventStore>,
+    /// Topics whose mark is set.
+    known: Mutex<BTreeSet<Topic>>,
+}
+
+/// A message of a batch on its way.
+#[derive(Clone)]
+struct Numbered {
+    /// Its place in the batch.
+    place: usize,
+    topic: Topic,
+    event: NewEvent,
+}
+
+impl Publisher {
+    pub(super) fn new(store: Arc<dyn EventStore>) -> Self {
+        Self {
+            store,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Publishes a batch.
+    pub(super) async fn publish(&self, batch: Vec<Message>) -> Vec<Published> {
+        let untried =
+            || Published::Unknown("not tried, because the outcome of a message before it is unknown".into());
+        let mut outcomes: Vec<_> = batch.iter().map(|_| untried()).collect();
+        let mut good = Vec::with_capacity(batch.len());
+        for (place, message) in batch.into_iter().enumerate() {
+            let topic = message.topic.clone();
+            match to_event(message) {
+                Ok(event) => good.push(Numbered { place, topic, event }),
+                Err(reason) => outcomes[place] = Published::Refused(reason),
+            }
+        }
+        // The piece to try next is the last.
+        let mut pieces = pieces(good);
+        pieces.reverse();
+        while let Some(mut piece) = pieces.pop() {
+            match self.append(&piece).await {
+                Ok(()) => piece
+                    .iter()
+                    .for_each(|one| outcomes[one.place] = Published::Stored),
+                Err(AppendError::IdTaken { .. } | AppendError::Invalid(_)) if piece.len() > 1 => {
+                    let later = piece.split_off(piece.len() / 2);
+                    pieces.extend([later, piece]);
+                }
+                Err(error) => {
+                    let outcome = self.outcome(&piece, error).await;
+                    let unknown = matches!(outcome, Published::Unknown(_));
+                    piece.iter().for_each(|one| outcomes[one.place] = outcome.clone());
+                    if unknown {
+                        break;
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn append(&self, piece: &[Numbered]) -> Result<(), AppendError> {
+        let new_topics = self.new_topics(piece);
+        let name =
+            |topic: &Topic| Mark::set(MarkKey::new(TOPIC_SPACE, topic.clone()), Bytes::from_static(b"1"));
+        let append = Append {
+            events: piece.iter().map(|one| one.event.clone()).collect(),
+            conditions: Vec::new(),
+            marks: new_topics.iter().map(name).collect(),
+        };
+        self.store.append(append).await?;
+        if !new_topics.is_empty() {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() > KNOWN_TOPICS_MAX {
+                known.clear();
+            }
+            known.extend(new_topics);
+        }
+        Ok(())
+    }
+
+    fn new_topics(&self, piece: &[Numbered]) -> BTreeSet<Topic> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = piece.iter().filter(|one| !known.contains(&one.topic));
+        new.map(|one| one.topic.clone()).collect()
+    }
+
+    /// What an append error means for the messages of a piece. A piece of more than one is never taken in part.
+    async fn outcome(&self, piece: &[Numbered], error: AppendError) -> Published {
+        match (error, piece) {
+            (AppendError::IdTaken { position, .. }, [one]) => self.compare(one, position).await,
+            (AppendError::Invalid(reason), _) => Published::Refused(reason),
+            (error, _) => Published::Unknown(error.to_string()),
+        }
+    }
+
+    /// A message whose id is there already: it is stored, if what is there is that message.
+    async fn compare(&self, one: &Numbered, position: Position) -> Published {
+        let mut read = Read::new(Query::all(), position).limit(1);
+        read.to = position.next();
+        let page = match self.store.read(read).await {
+            Ok(page) => page,
+            Err(error) => return Published::Unknown(format!("the message may be there already: {error}")),
+        };
+        let there = page.events.into_iter().next().and_then(to_message);
+        let event = &one.event;
+        match there {
+            Some(there)
+                if there.topic == one.topic
+                    && there.event.event_type == event.event_type
+                    && there.event.data == event.data =>
+            {
+                Published::Stored
+            }
+            _ => Published::Refused(format!(
+                "the id {} is taken by another message, at position {position}; use new ids for new messages",
+                event.id
+            )),
+        }
+    }
+}
+
+/// Parts a batch into what one append can hold; usually that is the whole batch.
+fn pieces(messages: Vec<Numbered>) -> Vec<Vec<Numbered>> {
+    let mut pieces = Vec::new();
+    let (mut piece, mut bytes) = (Vec::new(), 0);
+    for message in messages {
+        let more = bytes_max(&message.event);
+        let full = piece.len() == limits::APPEND_EVENTS_MAX
+            || bytes + more > limits::APPEND_BYTES_MAX - APPEND_SPARE_BYTES;
+        if full && !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+            bytes = 0;
+        }
+        bytes += more;
+        piece.push(message);
+    }
+    if !piece.is_empty() {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+/// An upper bound of what a message takes in an append, for all but outlandish metadata; where it is wrong the store
+/// refuses and the piece is halved.
+fn bytes_max(event: &NewEvent) -> usize {
+    const FRAME: usize = 512;
+    let tags: usize = event.tags.iter().map(|tag| tag.as_str().len() + 4).sum();
+    FRAME + event.event_type.as_str().len() + tags + event.data.len()
+}

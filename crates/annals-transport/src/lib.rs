@@ -1,0 +1,11 @@
+//! Message transports: what carries messages between services, one folder and one feature per broker.
+//!
+//! In: messages to publish and subscriptions to open, as [`annals_core::port::transport`] words them. Out: one
+//! outcome per message, and deliveries that are settled once. A transport knows brokers and nothing else: no
+//! handler, no model, no service. Siblings never import each other.
+//!
+//! Modules are listed lowest first, and each imports only from those above it.
+
+pub mod url;
+#[cfg(feature = "embedded")]
+pub mod embedded;

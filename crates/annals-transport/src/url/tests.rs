@@ -1,0 +1,65 @@
+use super::*;
+
+fn refused(text: &str) -> String {
+    text.parse::<BrokerUrl>().unwrap_err().to_string()
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_embedded_broker_is_the_default_and_is_written_as_it_is_read() {
+    for text in ["embedded:", "embedded://", " Embedded: "] {
+        assert_eq!(text.parse::<BrokerUrl>(), Ok(BrokerUrl::default()), "{text:?}");
+    }
+    assert_eq!(BrokerUrl::default().to_string().parse(), Ok(BrokerUrl::Embedded));
+    assert_eq!(
+        "embedded:/data".parse::<BrokerUrl>(),
+        Err(BrokerUrlError::EmbeddedHasNoAddress)
+    );
+}
+
+#[test]
+fn a_broker_to_come_is_named_with_its_feature() {
+    let cases = [
+        ("amqp://host", "RabbitMQ", "`rabbitmq`"),
+        ("kafka://host:9092", "Apache Kafka", "`kafka`"),
+        ("activemq://host", "ActiveMQ Classic", "`activemq`"),
+        ("artemis://host", "ActiveMQ Artemis", "`activemq`"),
+        ("nats://host", "NATS", "`nats`"),
+    ];
+    for (text, broker, feature) in cases {
+        let said = refused(text);
+        assert!(said.contains("not built yet"), "{said}");
+        assert!(said.contains(broker) && said.contains(feature), "{said}");
+    }
+}
+
+#[test]
+fn an_unknown_scheme_lists_what_is_known() {
+    let said = refused("redis://host");
+    assert!(said.contains("\"redis\""), "{said}");
+    for scheme in ["embedded:", "amqp:", "kafka:", "activemq:", "artemis:", "nats:"] {
+        assert!(said.contains(scheme), "{said} lacks {scheme}");
+    }
+}
+
+#[test]
+fn a_text_without_a_scheme_is_told_to_have_one() {
+    for text in ["", "localhost", ":9092"] {
+        assert_eq!(
+            text.parse::<BrokerUrl>(),
+            Err(BrokerUrlError::NoScheme),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn no_error_repeats_a_password() {
+    for text in [
+        "amqp://me:secret@host",
+        "embedded:secret",
+        "redis://me:secret@host",
+    ] {
+        assert!(!refused(text).contains("secret"), "{text:?}");
+    }
+}
