@@ -1,0 +1,93 @@
+//! What the code that the derives write needs besides the traits. Not part of the promised interface.
+//!
+//! In: names, tags and versions. Out: checks at compile time, and the parts of `decode` that every message shares.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use annals_core::id::IdSource;
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
+
+use crate::context::{Context, Request};
+use crate::message::{DecodeError, Message};
+
+pub use serde;
+
+/// The stored name of a derived event or command, comparable at compile time.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no name of its own to be stored under",
+    label = "expected a type that derives `Event` or `Command`",
+    note = "derive it: `#[derive(Event, Serialize, Deserialize)] #[event(\"order.placed\")] struct {Self} {{ .. }}`"
+)]
+pub trait Named {
+    /// As `Message::TYPE`.
+    const NAME: &'static str;
+}
+
+/// Whether two names are the same.
+pub const fn same(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < left.len() {
+        if left[at] != right[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// From here on a set is cheaper than looking at every tag before.
+const TAGS_COMPARED_MAX: usize = 16;
+
+/// Drops repeated tags; the first of each stays, in its place.
+pub fn without_repeats(mut tags: Vec<Tag>) -> Vec<Tag> {
+    if tags.len() > TAGS_COMPARED_MAX {
+        let mut seen = HashSet::with_capacity(tags.len());
+        tags.retain(|tag| seen.insert(tag.clone()));
+        return tags;
+    }
+    let mut at = 1;
+    while at < tags.len() {
+        if tags[..at].contains(&tags[at]) {
+            tags.remove(at);
+        } else {
+            at += 1;
+        }
+    }
+    tags
+}
+
+/// Content of a version that this build does not know yet.
+///
+/// # Errors
+/// Always [`DecodeError::Newer`].
+pub fn newer<M: Message>(found: u16) -> Result<M, DecodeError> {
+    Err(DecodeError::Newer {
+        event_type: M::TYPE,
+        found,
+        supported: M::VERSION,
+    })
+}
+
+/// Content that claims version 0.
+///
+/// # Errors
+/// Always [`DecodeError::Malformed`].
+pub fn no_version<M: Message>() -> Result<M, DecodeError> {
+    Err(DecodeError::malformed(M::TYPE, 0, "versions begin at 1"))
+}
+
+/// A context of one's own making, for tests of what the attributes write.
+pub fn context(now: Timestamp, attempt: u32, ids: Arc<dyn IdSource>, request: Request) -> Context {
+    Context {
+        now,
+        attempt,
+        ids,
+        request,
+    }
+}
