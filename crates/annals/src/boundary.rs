@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals_core::event::EventType;
-use annals_core::position::Position;
 use annals_core::query::QueryItem;
 use annals_core::tag::{Tag, TagError};
 
@@ -82,7 +81,12 @@ impl Fold {
     }
 }
 
-fn apply<M: Model>(state: &mut AnyState, event_type: &EventType, version: u16, data: &[u8]) -> Result<bool, DecodeError> {
+fn apply<M: Model>(
+    state: &mut AnyState,
+    event_type: &EventType,
+    version: u16,
+    data: &[u8],
+) -> Result<bool, DecodeError> {
     let Some(model) = Arc::get_mut(state).and_then(|state| state.downcast_mut::<M>()) else {
         return Ok(false);
     };
@@ -94,7 +98,9 @@ fn apply<M: Model>(state: &mut AnyState, event_type: &EventType, version: u16, d
 
 fn show<M: Model>(state: &AnyState) -> serde_json::Value {
     let model = state.downcast_ref::<M>();
-    model.and_then(|model| serde_json::to_value(model).ok()).unwrap_or(serde_json::Value::Null)
+    model
+        .and_then(|model| serde_json::to_value(model).ok())
+        .unwrap_or(serde_json::Value::Null)
 }
 
 /// One model for one key, to be loaded.
@@ -107,7 +113,10 @@ pub struct Wanted {
 
 impl Wanted {
     fn of<M: Model>(key: &M::Key) -> Result<Self, TagError> {
-        Ok(Self { fold: Fold::of::<M>(), tag: key.tag()? })
+        Ok(Self {
+            fold: Fold::of::<M>(),
+            tag: key.tag()?,
+        })
     }
 
     /// What the append must not have missed.
@@ -124,12 +133,19 @@ pub struct States {
 impl States {
     /// Takes the states in the order in which they were wanted.
     pub fn new(states: Vec<AnyState>) -> Self {
-        Self { states: states.into_iter() }
+        Self {
+            states: states.into_iter(),
+        }
     }
 
     fn take<M: Model>(&mut self) -> Arc<M> {
-        let state = self.states.next().expect("there is a state for each model that was wanted");
-        state.downcast::<M>().expect("states come in the order in which they were wanted")
+        let state = self
+            .states
+            .next()
+            .expect("there is a state for each model that was wanted");
+        state
+            .downcast::<M>()
+            .expect("states come in the order in which they were wanted")
     }
 }
 
@@ -174,7 +190,12 @@ pub struct Each<M: Model> {
 impl<M: Model> Each<M> {
     /// From keys and their states; for tests of decisions.
     pub fn new(models: impl IntoIterator<Item = (M::Key, M)>) -> Self {
-        Self { models: models.into_iter().map(|(key, model)| (key, Arc::new(model))).collect() }
+        Self {
+            models: models
+                .into_iter()
+                .map(|(key, model)| (key, Arc::new(model)))
+                .collect(),
+        }
     }
 
     /// The model of a key; `None` if the command's list does not hold that key.
@@ -232,7 +253,12 @@ impl<C: HasKeys<M::Key>, M: Model> Member<C> for Each<M> {
     }
 
     fn take(command: &C, states: &mut States) -> Self {
-        Self { models: distinct(command).into_iter().map(|key| (key.clone(), states.take())).collect() }
+        Self {
+            models: distinct(command)
+                .into_iter()
+                .map(|key| (key.clone(), states.take()))
+                .collect(),
+        }
     }
 }
 
@@ -297,10 +323,4 @@ pub fn want_named<M: Model>(key: &M::Key, wanted: &mut Vec<Wanted>) -> Result<()
 /// Takes the state of one named model; what `#[derive(Boundary)]` calls for each field.
 pub fn take_named<M: Model>(states: &mut States) -> Arc<M> {
     states.take()
-}
-
-/// The moment up to which a boundary was read, and what it held.
-pub(crate) struct Loaded {
-    pub(crate) states: Vec<AnyState>,
-    pub(crate) end: Position,
 }

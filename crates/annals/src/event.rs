@@ -96,8 +96,14 @@ impl Drafts {
     /// # Errors
     /// [`EncodeError`]: a key that makes no tag, or content that JSON cannot hold.
     pub fn push<E: Event>(&mut self, event: &E) -> Result<(), EncodeError> {
-        let tags = event.tags().map_err(|source| EncodeError::Tag { event_type: E::TYPE, source })?;
-        let data = serde_json::to_vec(event).map_err(|source| EncodeError::Json { event_type: E::TYPE, source })?;
+        let tags = event.tags().map_err(|source| EncodeError::Tag {
+            event_type: E::TYPE,
+            source,
+        })?;
+        let data = serde_json::to_vec(event).map_err(|source| EncodeError::Json {
+            event_type: E::TYPE,
+            source,
+        })?;
         self.drafts.push(Draft {
             event_type: E::TYPE,
             version: E::VERSION,
@@ -127,6 +133,9 @@ pub trait IntoEvents {
     /// # Errors
     /// As [`Drafts::push`].
     fn write(&self, drafts: &mut Drafts) -> Result<(), EncodeError>;
+
+    /// The types it may write down, so that the service which returns them is known to know them.
+    fn types(_types: &mut Vec<EventType>) {}
 }
 
 impl IntoEvents for () {
@@ -136,18 +145,30 @@ impl IntoEvents for () {
 }
 
 impl<T: IntoEvents> IntoEvents for Option<T> {
+    fn types(types: &mut Vec<EventType>) {
+        T::types(types);
+    }
+
     fn write(&self, drafts: &mut Drafts) -> Result<(), EncodeError> {
         self.iter().try_for_each(|event| event.write(drafts))
     }
 }
 
 impl<T: IntoEvents> IntoEvents for Vec<T> {
+    fn types(types: &mut Vec<EventType>) {
+        T::types(types);
+    }
+
     fn write(&self, drafts: &mut Drafts) -> Result<(), EncodeError> {
         self.iter().try_for_each(|event| event.write(drafts))
     }
 }
 
 impl<T: IntoEvents, const N: usize> IntoEvents for [T; N] {
+    fn types(types: &mut Vec<EventType>) {
+        T::types(types);
+    }
+
     fn write(&self, drafts: &mut Drafts) -> Result<(), EncodeError> {
         self.iter().try_for_each(|event| event.write(drafts))
     }
@@ -161,6 +182,10 @@ macro_rules! tuple {
                 let ($($part,)+) = self;
                 $($part.write(drafts)?;)+
                 Ok(())
+            }
+
+            fn types(types: &mut Vec<EventType>) {
+                $($part::types(types);)+
             }
         }
     };

@@ -40,13 +40,18 @@ pub struct Needs {
 impl Needs {
     /// A value of this type.
     pub fn of<T: 'static>() -> Self {
-        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
+        Self {
+            id: TypeId::of::<T>(),
+            name: type_name::<T>(),
+        }
     }
 }
 
 /// A handler asks for something that the service was not given.
 #[derive(Debug, Error)]
-#[error("a handler needs a {needs}, which this service was not given: add `.provide(..)` where the service is built")]
+#[error(
+    "a handler needs a {needs}, which this service was not given: add `.provide(..)` where the service is built"
+)]
 pub struct MissingDependency {
     needs: &'static str,
 }
@@ -70,7 +75,9 @@ impl Dependencies {
     pub fn get<T: Send + Sync + 'static>(&self) -> Result<Dep<T>, MissingDependency> {
         let value = self.values.get(&TypeId::of::<T>()).cloned();
         let value = value.and_then(|value| value.downcast::<T>().ok());
-        value.map(Dep).ok_or(MissingDependency { needs: type_name::<T>() })
+        value.map(Dep).ok_or(MissingDependency {
+            needs: type_name::<T>(),
+        })
     }
 
     /// Whether everything is there that a handler needs.

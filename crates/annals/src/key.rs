@@ -29,6 +29,8 @@ pub trait Key: Clone + Eq + Ord + Hash + Debug + Display + Send + Sync + 'static
 
     /// The id a tag stands for; `None` if the tag is of another kind.
     fn from_tag(tag: &Tag) -> Option<Self> {
-        (tag.kind() == Self::KIND).then(|| Self::parse(tag.value())).flatten()
+        (tag.kind() == Self::KIND)
+            .then(|| Self::parse(tag.value()))
+            .flatten()
     }
 }

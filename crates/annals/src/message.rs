@@ -47,7 +47,11 @@ pub enum DecodeError {
 impl DecodeError {
     /// A malformed content of a type, with the codec's words.
     pub fn malformed(event_type: EventType, version: u16, reason: impl ToString) -> Self {
-        Self::Malformed { event_type, version, reason: reason.to_string() }
+        Self::Malformed {
+            event_type,
+            version,
+            reason: reason.to_string(),
+        }
     }
 }
 

@@ -75,7 +75,10 @@ pub struct Sending {
 impl Sending {
     fn of<C: Command>(command: &C) -> Result<Self, EffectError> {
         let data = serde_json::to_string(command).map_err(|reason| EffectError::json(C::NAME, &reason))?;
-        let tags = command.tags().map_err(|source| EffectError::Tag { command: C::NAME, source })?;
+        let tags = command.tags().map_err(|source| EffectError::Tag {
+            command: C::NAME,
+            source,
+        })?;
         Ok(Self {
             command: SmolStr::new_static(C::NAME),
             version: C::VERSION,
@@ -118,7 +121,10 @@ pub enum EffectError {
 
 impl EffectError {
     fn json(what: &'static str, reason: &serde_json::Error) -> Self {
-        Self::Json { what, reason: reason.to_string() }
+        Self::Json {
+            what,
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -163,7 +169,11 @@ pub struct Effects<T> {
 
 impl<T> Default for Effects<T> {
     fn default() -> Self {
-        Self { effects: Vec::new(), failed: None, timer: std::marker::PhantomData }
+        Self {
+            effects: Vec::new(),
+            failed: None,
+            timer: std::marker::PhantomData,
+        }
     }
 }
 
@@ -176,7 +186,10 @@ impl<T: Serialize> Effects<T> {
             Ok(send) => self.effects.push(Effect::Send { send, undo: None }),
             Err(failed) => self.failed = self.failed.take().or(Some(failed)),
         }
-        Undo { effects: &mut self.effects, failed: &mut self.failed }
+        Undo {
+            effects: &mut self.effects,
+            failed: &mut self.failed,
+        }
     }
 
     /// Sets a timer. An instance has one timer per kind, and the kind is the shape of the timer: the variant's name
@@ -195,7 +208,9 @@ impl<T: Serialize> Effects<T> {
     /// Cancels the timer of the same kind as this one; what it carries does not matter.
     pub fn cancel(&mut self, timer: &T) {
         match serde_json::to_value(timer) {
-            Ok(value) => self.effects.push(Effect::Cancel { timer: kind_of::<T>(&value) }),
+            Ok(value) => self.effects.push(Effect::Cancel {
+                timer: kind_of::<T>(&value),
+            }),
             Err(reason) => self.failed = self.failed.take().or(Some(EffectError::json("a timer", &reason))),
         }
     }

@@ -190,6 +190,12 @@ pub trait Transport: Send + Sync + 'static {
     /// Publishes a batch; the answer has one outcome per message, in the order given.
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>>;
 
+    /// How many messages of these topics (none: of all) wait at or after a position of the transport's log; `None`
+    /// where the transport has no such log or cannot say.
+    fn lag(&self, _topics: Vec<Topic>, _from: Position) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Opens a subscription.
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>>;
 }

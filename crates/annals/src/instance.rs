@@ -1,0 +1,237 @@
+//! One instance of a process: its state, and what the framework remembers for it.
+//!
+//! The state is the fold of what the instance saw; the undo list and the set of running timers are the fold of what
+//! it wanted. Both can be folded again from the store at any time.
+
+use std::collections::BTreeSet;
+
+use annals_core::event::{EventType, RecordedEvent};
+use annals_core::port::store::{EventStore, Read};
+use annals_core::position::Position;
+use annals_core::query::{Query, QueryItem};
+use annals_core::tag::Tag;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::event::EventSet;
+use crate::fold::FoldError;
+use crate::message::DecodeError;
+use crate::process::{Effect, EffectError, Effects, On, Process, Refused, Sending};
+use crate::record::{COMMAND_REFUSED, PROCESS_STEPPED, TIMER_FIRED};
+use crate::timers::{Timer, process_tag};
+
+/// What a process wanted at one step, as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stepped {
+    pub(crate) process: SmolStr,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// What an instance was told.
+pub(crate) enum Input<E, T> {
+    Event(E),
+    Timer(T),
+    Refused(Refused),
+}
+
+pub(crate) struct Instance<P> {
+    pub(crate) state: P,
+    undo: Vec<Sending>,
+    timers: BTreeSet<SmolStr>,
+}
+
+/// What follows from a step.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    /// To be sent, in order.
+    pub(crate) sends: Vec<Sending>,
+    /// To be set: kind, microseconds from now, what it carries.
+    pub(crate) set: Vec<(SmolStr, u64, String)>,
+    /// To be removed.
+    pub(crate) cancel: BTreeSet<SmolStr>,
+}
+
+impl<P: Process> Instance<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: P::default(),
+            undo: Vec::new(),
+            timers: BTreeSet::new(),
+        }
+    }
+
+    /// Folds an instance as it was before the input at a position.
+    pub(crate) async fn fold(store: &dyn EventStore, tag: &Tag, before: Position) -> Result<Self, FoldError> {
+        let mut instance = Self::new();
+        let inputs = Query::any(inputs_of::<P>(tag));
+        fold_pages(store, inputs, before, |event| {
+            match decode::<P>(event) {
+                Ok(Some(input)) => instance.take_in(&input),
+                Ok(None) => {}
+                Err(source) => return Err(undecodable::<P>(tag, event, source)),
+            }
+            if event.event_type == TIMER_FIRED {
+                instance.forget_timer(event);
+            }
+            Ok(())
+        })
+        .await?;
+        let steps = Query::any(vec![QueryItem {
+            types: vec![PROCESS_STEPPED].into(),
+            tags: vec![tag.clone(), process_tag(P::NAME)],
+            correlation: None,
+        }]);
+        fold_pages(store, steps, Position::MAX, |event| {
+            let stepped: Stepped = serde_json::from_slice(&event.data)
+                .map_err(|reason| DecodeError::malformed(PROCESS_STEPPED, event.version, reason))
+                .map_err(|source| undecodable::<P>(tag, event, source))?;
+            instance.want(&stepped.effects);
+            Ok(())
+        })
+        .await?;
+        Ok(instance)
+    }
+
+    /// Takes an input into the state and says what the process wants about it.
+    pub(crate) fn step(&mut self, input: &Input<P::Event, P::Timer>) -> Result<Vec<Effect>, EffectError> {
+        self.take_in(input);
+        let mut effects = Effects::default();
+        match input {
+            Input::Event(event) => self.state.react(On::Event(event), &mut effects),
+            Input::Timer(timer) => self.state.react(On::Timer(timer), &mut effects),
+            Input::Refused(refused) => self.state.react(On::Refused(refused), &mut effects),
+        }
+        match effects.failed {
+            Some(failed) => Err(failed),
+            None => Ok(effects.effects),
+        }
+    }
+
+    fn take_in(&mut self, input: &Input<P::Event, P::Timer>) {
+        match input {
+            Input::Event(event) => self.state.apply(event),
+            Input::Timer(timer) => self.state.on_timer(timer),
+            Input::Refused(refused) => self.state.on_refused(refused),
+        }
+    }
+
+    /// A timer that fired runs no longer.
+    pub(crate) fn forget_timer(&mut self, fired: &RecordedEvent) {
+        if let Ok(timer) = serde_json::from_slice::<Timer>(&fired.data) {
+            self.timers.remove(&timer.kind);
+        }
+    }
+
+    /// Remembers effects and says what follows from them.
+    pub(crate) fn want(&mut self, effects: &[Effect]) -> Wanted {
+        let mut wanted = Wanted::default();
+        for effect in effects {
+            self.want_one(effect, &mut wanted);
+        }
+        wanted
+    }
+
+    fn want_one(&mut self, effect: &Effect, wanted: &mut Wanted) {
+        match effect {
+            Effect::Send { send, undo } => {
+                wanted.sends.push(send.clone());
+                self.undo.extend(undo.clone());
+            }
+            Effect::After { timer, micros, data } => {
+                self.timers.insert(timer.clone());
+                wanted.cancel.remove(timer);
+                wanted.set.retain(|(kind, ..)| kind != timer);
+                wanted.set.push((timer.clone(), *micros, data.clone()));
+            }
+            Effect::Cancel { timer } => {
+                wanted.set.retain(|(kind, ..)| kind != timer);
+                if self.timers.remove(timer) {
+                    wanted.cancel.insert(timer.clone());
+                }
+            }
+            Effect::Compensate => wanted.sends.extend(self.undo.drain(..).rev()),
+            Effect::Complete => {
+                self.undo.clear();
+                wanted.set.clear();
+                wanted.cancel.append(&mut self.timers);
+            }
+        }
+    }
+}
+
+/// Everything an instance is told.
+fn inputs_of<P: Process>(tag: &Tag) -> Vec<QueryItem> {
+    let item = |types: Vec<EventType>, tags| QueryItem {
+        types: types.into(),
+        tags,
+        correlation: None,
+    };
+    vec![
+        QueryItem::of(P::Event::TYPES, tag.clone()),
+        item(vec![TIMER_FIRED], vec![tag.clone(), process_tag(P::NAME)]),
+        item(vec![COMMAND_REFUSED], vec![tag.clone()]),
+    ]
+}
+
+/// Everything any instance of a process is told.
+pub(crate) fn inputs<P: Process>() -> Query {
+    let item = |types: Vec<EventType>, tags| QueryItem {
+        types: types.into(),
+        tags,
+        correlation: None,
+    };
+    Query::any(vec![
+        QueryItem {
+            types: P::Event::TYPES.into(),
+            ..QueryItem::default()
+        },
+        item(vec![TIMER_FIRED], vec![process_tag(P::NAME)]),
+        item(vec![COMMAND_REFUSED], Vec::new()),
+    ])
+}
+
+/// Reads a record as an input; `None` if it is none of this process.
+pub(crate) fn decode<P: Process>(
+    event: &RecordedEvent,
+) -> Result<Option<Input<P::Event, P::Timer>>, DecodeError> {
+    let malformed =
+        |reason: serde_json::Error| DecodeError::malformed(event.event_type.clone(), event.version, reason);
+    if event.event_type == TIMER_FIRED {
+        let timer: Timer = serde_json::from_slice(&event.data).map_err(malformed)?;
+        return Ok(Some(Input::Timer(
+            serde_json::from_str(&timer.data).map_err(malformed)?,
+        )));
+    }
+    if event.event_type == COMMAND_REFUSED {
+        return Ok(Some(Input::Refused(
+            serde_json::from_slice(&event.data).map_err(malformed)?,
+        )));
+    }
+    Ok(P::Event::decode(&event.event_type, event.version, &event.data)?.map(Input::Event))
+}
+
+fn undecodable<P: Process>(tag: &Tag, event: &RecordedEvent, source: DecodeError) -> FoldError {
+    FoldError::Decode {
+        model: P::NAME,
+        tag: tag.clone(),
+        position: event.position,
+        source,
+    }
+}
+
+async fn fold_pages(
+    store: &dyn EventStore,
+    query: Query,
+    before: Position,
+    mut take: impl FnMut(&RecordedEvent) -> Result<(), FoldError>,
+) -> Result<(), FoldError> {
+    let mut from = Position::ZERO;
+    loop {
+        let page = store.read(Read::new(query.clone(), from).to(before)).await?;
+        page.events.iter().try_for_each(&mut take)?;
+        if page.finished {
+            return Ok(());
+        }
+        from = page.next;
+    }
+}

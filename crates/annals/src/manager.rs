@@ -1,0 +1,227 @@
+//! Runs the instances of one process: reads their inputs from the log, records what they want, wakes the timers.
+//!
+//! A page of inputs becomes one append: what every instance wants, the commands to be sent, the timers, and the
+//! checkpoint. Effects are therefore recorded exactly once, and nothing is sent that is not recorded. An input that
+//! cannot be read, or an effect that cannot be written, stops the process there and says so; skipping it would be a
+//! guess about money.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use annals_core::event::{NewEvent, RecordedEvent};
+use annals_core::mark::Mark;
+use annals_core::port::follow::Follow;
+use annals_core::port::store::{Append, Page};
+use annals_core::position::Position;
+use annals_core::tag::Tag;
+use bytes::Bytes;
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::cache::Generations;
+use crate::hub::Hub;
+use crate::instance::{Instance, Stepped, Wanted, decode, inputs};
+use crate::key::Key;
+use crate::process::{Effect, Process};
+use crate::progress::Progress;
+use crate::record::{PROCESS_STEPPED, TIMER_FIRED, request_of};
+use crate::timers::{Timer, Timers, process_tag};
+
+const PAGE_MAX: usize = 512;
+const INSTANCES_MAX: usize = 65_536;
+/// Where nothing matched, the checkpoint is written only every so many positions.
+const IDLE_STRETCH: u64 = 16_384;
+
+pub(crate) struct Manager<P: Process> {
+    hub: Hub,
+    timers: Timers,
+    progress: Progress,
+    instances: Generations<Tag, Instance<P>>,
+    process: PhantomData<P>,
+}
+
+/// What one page of inputs becomes.
+#[derive(Default)]
+struct Batch {
+    events: Vec<NewEvent>,
+    marks: Vec<Mark>,
+}
+
+impl<P: Process> Manager<P> {
+    pub(crate) fn new(hub: Hub, timers: Timers, progress: Progress) -> Self {
+        Self {
+            hub,
+            timers,
+            progress,
+            instances: Generations::new(INSTANCES_MAX),
+            process: PhantomData,
+        }
+    }
+
+    fn checkpoint_name() -> SmolStr {
+        format_smolstr!("process.{}", P::NAME)
+    }
+
+    /// Runs until it is time to stop.
+    pub(crate) async fn run(mut self) {
+        let mut failures = 0;
+        while !self.hub.stop.is_stopped() {
+            match self.follow().await {
+                Ok(()) => return,
+                Err(trouble) => {
+                    self.progress.trouble(Some(trouble));
+                    // What was folded may hold a step that was not recorded.
+                    self.instances = Generations::new(INSTANCES_MAX);
+                    failures += 1;
+                    self.hub.pause(failures).await;
+                }
+            }
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), String> {
+        let mut saved = self
+            .hub
+            .checkpoint(&Self::checkpoint_name())
+            .await
+            .map_err(|error| error.to_string())?;
+        self.progress.reached(saved);
+        let mut follow = Follow::new(Arc::clone(&self.hub.store), inputs::<P>(), saved, PAGE_MAX);
+        let mut stop = self.hub.stop.clone();
+        loop {
+            let page = tokio::select! {
+                biased;
+                () = stop.wait() => return Ok(()),
+                page = follow.next() => page.map_err(|error| error.to_string())?,
+            };
+            let idle = page.events.is_empty() && page.next.get() - saved.get() < IDLE_STRETCH;
+            if !idle {
+                self.page(&page).await?;
+                saved = page.next;
+            }
+            self.progress.trouble(None);
+            self.progress.reached(page.next);
+        }
+    }
+
+    async fn page(&mut self, page: &Page) -> Result<(), String> {
+        self.progress.in_flight(page.events.len());
+        let mut batch = Batch::default();
+        for event in &page.events {
+            self.input(event, &mut batch).await?;
+        }
+        let mut marks = last_of_each(batch.marks);
+        let timers = marks.clone();
+        marks.push(Hub::checkpoint_mark(&Self::checkpoint_name(), page.next));
+        let append = Append {
+            events: batch.events,
+            marks,
+            ..Append::default()
+        };
+        self.hub.append(append).await.map_err(|error| error.to_string())?;
+        self.timers.committed(&timers);
+        self.progress.handled(page.events.len());
+        self.progress.in_flight(0);
+        Ok(())
+    }
+
+    /// Tells every instance the event is about.
+    async fn input(&mut self, event: &RecordedEvent, batch: &mut Batch) -> Result<(), String> {
+        let tags = event
+            .tags
+            .iter()
+            .filter(|tag| tag.kind() == <P::Key as Key>::KIND);
+        for tag in tags {
+            let mut instance = self.instance(tag, event.position).await?;
+            let stuck = |what: String| {
+                format!(
+                    "{} stops at position {} of {tag}: {what}",
+                    P::NAME,
+                    event.position
+                )
+            };
+            if event.event_type == TIMER_FIRED {
+                instance.forget_timer(event);
+            }
+            if let Some(input) = decode::<P>(event).map_err(|error| stuck(error.to_string()))? {
+                let effects = instance.step(&input).map_err(|error| stuck(error.to_string()))?;
+                let wanted = instance.want(&effects);
+                if !effects.is_empty() {
+                    self.record(event, tag, effects, wanted, batch);
+                }
+            }
+            self.instances.put(tag.clone(), instance);
+        }
+        Ok(())
+    }
+
+    async fn instance(&mut self, tag: &Tag, before: Position) -> Result<Instance<P>, String> {
+        match self.instances.take(tag) {
+            Some(instance) => Ok(instance),
+            None => Instance::fold(&*self.hub.store, tag, before)
+                .await
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    fn record(
+        &self,
+        event: &RecordedEvent,
+        tag: &Tag,
+        effects: Vec<Effect>,
+        wanted: Wanted,
+        batch: &mut Batch,
+    ) {
+        let request = request_of(event);
+        let recording = &self.hub.recording;
+        let stepped = Stepped {
+            process: SmolStr::new_static(P::NAME),
+            effects,
+        };
+        let data = serde_json::to_vec(&stepped).expect("effects are made of strings and numbers");
+        let tags = vec![tag.clone(), process_tag(P::NAME)];
+        batch
+            .events
+            .push(recording.own(PROCESS_STEPPED, tags, Bytes::from(data), &request));
+        batch.events.extend(
+            wanted
+                .sends
+                .iter()
+                .map(|sending| recording.command(sending, &request)),
+        );
+        let cancelled = wanted
+            .cancel
+            .iter()
+            .map(|kind| Mark::remove(Timer::key(P::NAME, tag, kind)));
+        batch.marks.extend(cancelled);
+        let now = recording.world.now();
+        batch
+            .marks
+            .extend(wanted.set.into_iter().map(|(kind, micros, data)| {
+                let timer = Timer {
+                    process: SmolStr::new_static(P::NAME),
+                    instance: tag.clone(),
+                    kind,
+                    due: now.after(std::time::Duration::from_micros(micros)),
+                    data,
+                    correlation: request.correlation,
+                    causation: request.causation,
+                };
+                timer.mark()
+            }));
+    }
+}
+
+/// A timer set and cancelled in one page needs only its last mark.
+fn last_of_each(marks: Vec<Mark>) -> Vec<Mark> {
+    let mut last = HashMap::new();
+    for (at, mark) in marks.iter().enumerate() {
+        last.insert(mark.key.clone(), at);
+    }
+    marks
+        .into_iter()
+        .enumerate()
+        .filter(|(at, mark)| last.get(&mark.key) == Some(at))
+        .map(|(_, mark)| mark)
+        .collect()
+}
