@@ -1,1 +1,3 @@
 //! One suite per port: whatever a port promises, its suite tests, and every implementation runs it.
+
+pub mod transport;

@@ -1,0 +1,18 @@
+//! The embedded broker as its users see it.
+
+// What the tests share: messages, a broker, short ways to take and settle.
+mod bench;
+// A store that fails on demand.
+mod faulty;
+// What every transport keeps, on the stores there are.
+mod conformance;
+// Publishing: outcomes, one append per batch, ids that are taken.
+mod publish;
+// Groups: order, watermark, retries, restart, two brokers on one store, bounds.
+mod groups;
+// Parked messages and asking for them again.
+mod parked;
+// Stores that fail, futures that are dropped.
+mod faults;
+// Topics, groups and lag as status pages show them.
+mod inspect;
