@@ -1,7 +1,8 @@
 //! The running example: orders and payments, with stock and shipping.
 //!
-//! What comes in is a file of invoices ([`intake`]). Modules are listed lowest first; a module imports only
-//! from those above it.
+//! What comes in is a file of invoices ([`intake`]); what stands outside is a payment provider ([`provider`]), a
+//! program of its own. Modules are listed lowest first; a module imports only from those above it.
 
 pub mod money;
 pub mod intake;
+pub mod provider;

@@ -3,3 +3,5 @@
 mod oracle;
 mod intake;
 mod intake_faults;
+mod provider;
+mod provider_kill;
