@@ -6,16 +6,16 @@
 //!
 //! [`Capabilities`]: annals_core::port::transport::Capabilities
 
+mod kit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_core::event::{EventType, Metadata, NewEvent, Origin, Purpose, Visibility};
+use annals_core::event::{EventType, Metadata, Origin, Purpose, Visibility};
 use annals_core::id::{CorrelationId, EventId};
 use annals_core::port::store::{BoxFuture, limits};
-use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, Message, Published, Settlement, Start, Subscribe, Transport,
-};
+use annals_core::port::transport::{Delivery, Message, Published, Settlement, Start, Transport};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
@@ -23,10 +23,10 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-/// Longer than any transport may take for what is there.
-const DEADLINE: Duration = Duration::from_secs(30);
-/// Long enough to believe that nothing comes.
-const QUIET: Duration = Duration::from_millis(80);
+use kit::{
+    DEADLINE, QUIET, assert_quiet, done, drain, join, key, message, next, next_one, number, numbered, park,
+    publish_all, retry, settle, subscribe, take, tries,
+};
 
 /// Opens a transport again on the same data, as after a crash: nothing was closed.
 pub trait Rig: Send + Sync {
@@ -41,137 +41,6 @@ pub trait Parking: Send + Sync {
 
     /// Asks for a parked message again.
     fn requeue<'a>(&'a self, group: &'a str, id: EventId) -> BoxFuture<'a, ()>;
-}
-
-/// A message of a case: its id tells the case and the number, its tag is the key.
-fn message(case: &str, number: u64, key: &str, data: impl Into<Bytes>) -> Message {
-    let salt = case.bytes().fold(7_u64, |salt, byte| {
-        salt.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    Message {
-        topic: case.into(),
-        event: NewEvent {
-            id: EventId::from_uuid(Uuid::from_u64_pair(salt, number)),
-            event_type: EventType::from_static("conformance.happened"),
-            version: 1,
-            purpose: Purpose::Event,
-            visibility: Visibility::Public,
-            tags: vec![Tag::of("key", key).expect("a key of a case is a tag")],
-            occurred: None,
-            metadata: Metadata::default(),
-            data: data.into(),
-        },
-    }
-}
-
-/// `count` messages, numbered from 0 in their content, over so many keys in turn.
-fn numbered(case: &str, count: u64, keys: u64) -> Vec<Message> {
-    let one = |number: u64| message(case, number, &(number % keys).to_string(), number.to_string());
-    (0..count).map(one).collect()
-}
-
-fn number(delivery: &Delivery) -> u64 {
-    let text = std::str::from_utf8(&delivery.message.event.data).expect("the content is a number");
-    text.parse().expect("the content is a number")
-}
-
-fn key(delivery: &Delivery) -> String {
-    let tag = delivery.message.event.partition_tag();
-    tag.expect("a message of a case has a key").value().to_owned()
-}
-
-fn tries(delivery: &Delivery) -> Option<u32> {
-    match delivery.attempt {
-        Attempt::Exact(tries) | Attempt::AtLeast(tries) => Some(tries),
-        Attempt::Unknown => None,
-    }
-}
-
-async fn publish_all(transport: &dyn Transport, messages: Vec<Message>) {
-    let count = messages.len();
-    let outcomes = transport.publish(messages).await;
-    assert_eq!(
-        outcomes,
-        vec![Published::Stored; count],
-        "expected every message of the batch to be stored"
-    );
-}
-
-async fn subscribe(transport: &dyn Transport, case: &str, group: &str, start: Start) -> Box<dyn Consumer> {
-    let subscribe = Subscribe {
-        group: group.into(),
-        topics: vec![case.into()],
-        start,
-    };
-    let opened = timeout(DEADLINE, transport.subscribe(subscribe)).await;
-    opened
-        .expect("a subscription opens in time")
-        .expect("a subscription opens")
-}
-
-async fn join(transport: &dyn Transport, case: &str) -> Box<dyn Consumer> {
-    subscribe(transport, case, case, Start::Group).await
-}
-
-async fn next(consumer: &mut dyn Consumer, max: usize) -> Vec<Delivery> {
-    let received = timeout(DEADLINE, consumer.next(max)).await;
-    let deliveries = received
-        .expect("a delivery comes in time")
-        .expect("the subscription stands");
-    assert!(
-        !deliveries.is_empty() && deliveries.len() <= max,
-        "next gives at least one and at most {max}"
-    );
-    deliveries
-}
-
-async fn next_one(consumer: &mut dyn Consumer) -> Delivery {
-    next(consumer, 1).await.remove(0)
-}
-
-async fn take(consumer: &mut dyn Consumer, count: usize) -> Vec<Delivery> {
-    let mut taken = Vec::new();
-    while taken.len() < count {
-        taken.extend(next(consumer, count - taken.len()).await);
-    }
-    taken
-}
-
-async fn settle(delivery: Delivery, settlement: Settlement) {
-    let settled = timeout(DEADLINE, delivery.settle(settlement)).await;
-    settled
-        .expect("settling ends in time")
-        .expect("a delivery in hand can be settled");
-}
-
-async fn done(delivery: Delivery) {
-    settle(delivery, Settlement::Done).await;
-}
-
-async fn retry(delivery: Delivery, after: Duration) {
-    settle(delivery, Settlement::Retry { after }).await;
-}
-
-async fn assert_quiet(consumer: &mut dyn Consumer, why: &str) {
-    if let Ok(received) = timeout(QUIET, consumer.next(1)).await {
-        let deliveries = received.expect("the subscription stands");
-        panic!("expected nothing, because {why}; found {deliveries:?}");
-    }
-}
-
-/// Takes and settles until every one of these numbers came, and nothing else.
-async fn drain(consumer: &mut dyn Consumer, numbers: impl IntoIterator<Item = u64>) {
-    let mut missing: BTreeSet<u64> = numbers.into_iter().collect();
-    while !missing.is_empty() {
-        for delivery in next(consumer, 64).await {
-            let found = number(&delivery);
-            assert!(
-                missing.remove(&found),
-                "expected one of {missing:?}, found {found}"
-            );
-            done(delivery).await;
-        }
-    }
 }
 
 /// Case 1: what is published is delivered, byte for byte, with everything it carries.
@@ -395,7 +264,12 @@ pub async fn order_through_retry(transport: &dyn Transport) {
                 retry(delivery, Duration::from_millis(30)).await;
                 continue;
             }
-            if found % 2 == 0 { &mut of_0 } else { &mut of_1 }.push(found);
+            if found.is_multiple_of(2) {
+                &mut of_0
+            } else {
+                &mut of_1
+            }
+            .push(found);
             done(delivery).await;
         }
     }
@@ -410,7 +284,7 @@ pub async fn watermark(rig: &dyn Rig) {
     let mut consumer = join(&*transport, CASE).await;
     let mut left = Vec::new();
     for delivery in take(&mut *consumer, 20).await {
-        if number(&delivery) % 5 == 0 {
+        if number(&delivery).is_multiple_of(5) {
             left.push(delivery);
         } else {
             done(delivery).await;
@@ -483,7 +357,10 @@ pub async fn parking(transport: &dyn Transport, parking: &dyn Parking) {
         }
     }
     assert_eq!(
-        order.iter().filter(|found| *found % 2 == 0).collect::<Vec<_>>(),
+        order
+            .iter()
+            .filter(|found| found.is_multiple_of(2))
+            .collect::<Vec<_>>(),
         [&0, &4]
     );
     let parked = parking.parked(CASE).await;
@@ -505,12 +382,6 @@ pub async fn parking(transport: &dyn Transport, parking: &dyn Parking) {
     parking.requeue(CASE, poison).await;
     assert_quiet(&mut *consumer, "it is done").await;
     assert_eq!(parking.parked(CASE).await, []);
-}
-
-fn park(reason: &str) -> Settlement {
-    Settlement::Park {
-        reason: reason.into(),
-    }
 }
 
 /// Case 22: a message published again, alone, in other company, twice in one batch or after a restart, is stored again

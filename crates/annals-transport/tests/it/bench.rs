@@ -103,7 +103,7 @@ pub(crate) fn message(topic: &str, number: u64, key: u64) -> Message {
 pub(crate) fn id(topic: &str, number: u64) -> EventId {
     let topic = topic
         .bytes()
-        .fold(0_u64, |hash, byte| hash * 31 + u64::from(byte));
+        .fold(0_u64, |hash, byte| hash.wrapping_mul(31) ^ u64::from(byte));
     EventId::from_uuid(Uuid::from_u64_pair(topic, number))
 }
 

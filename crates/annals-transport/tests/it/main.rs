@@ -1,5 +1,7 @@
 //! The embedded broker as its users see it.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it is")]
+
 // What the tests share: messages, a broker, short ways to take and settle.
 mod bench;
 // A store that fails on demand.
