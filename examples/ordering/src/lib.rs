@@ -6,3 +6,9 @@
 pub mod money;
 pub mod intake;
 pub mod provider;
+pub mod contract;
+pub mod shipping;
+pub mod stock;
+pub mod payments;
+pub mod orders;
+pub mod system;

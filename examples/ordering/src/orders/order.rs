@@ -1,0 +1,253 @@
+//! The order: what happened to it, here and in the other services, and what may still be done to it.
+
+use annals::{Events, Model, Refusal, command};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::contract::keys::{CustomerId, OrderId, ReturnId};
+use crate::contract::orders::{
+    CancelOrder, Line, OrderCancelled, OrderPlaced, PlaceOrder, ReturnTaken, TakeReturn,
+};
+use crate::contract::payments::{PaymentDeclined, PaymentRefunded, PaymentTaken, ReturnCredited};
+use crate::contract::shipping::ParcelShipped;
+use crate::contract::stock::{StockAllotted, StockTakenBack};
+use crate::money::Money;
+
+/// The most lines of one order.
+pub const LINES_MAX: usize = 4_000;
+
+/// What happens to an order, whoever recorded it first.
+#[derive(Debug, Clone, PartialEq, Eq, Events)]
+pub enum OrderFact {
+    /// It was placed.
+    Placed(OrderPlaced),
+    /// It ended unfulfilled.
+    Cancelled(OrderCancelled),
+    /// It was paid.
+    Paid(PaymentTaken),
+    /// It could not be paid.
+    Declined(PaymentDeclined),
+    /// The money went back.
+    #[commutes]
+    Refunded(PaymentRefunded),
+    /// Its goods are set aside.
+    Allotted(StockAllotted),
+    /// It is on its way.
+    Shipped(ParcelShipped),
+}
+
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// There is no such order.
+    #[default]
+    Unknown,
+    /// Placed, not paid.
+    Placed,
+    /// Paid.
+    Paid,
+    /// Paid and its goods set aside.
+    Allotted,
+    /// On its way: done.
+    Shipped,
+    /// Ended unfulfilled: done.
+    Cancelled,
+}
+
+/// An order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// How far it has come.
+    pub stage: Stage,
+    /// Whose it is; a guest's if nobody's.
+    pub customer: Option<CustomerId>,
+    /// Where it goes.
+    pub country: String,
+    /// What was ordered.
+    pub lines: Vec<Line>,
+    /// The sum of its lines.
+    pub amount: Money,
+    /// What was paid, as far as we were told.
+    pub captured: Money,
+    /// What was given back, as far as we were told.
+    pub refunded: Money,
+    /// Why it was cancelled, in a word, if it was.
+    pub reason: Option<String>,
+}
+
+impl Model for Order {
+    type Key = OrderId;
+    type Event = OrderFact;
+
+    fn apply(&mut self, event: &OrderFact) {
+        match event {
+            OrderFact::Placed(placed) => self.placed(placed),
+            OrderFact::Cancelled(cancelled) => {
+                self.stage = Stage::Cancelled;
+                self.reason = Some(cancelled.reason.clone());
+            }
+            OrderFact::Paid(paid) => {
+                self.captured = paid.amount;
+                self.advance(Stage::Paid);
+            }
+            OrderFact::Declined(_) => {}
+            OrderFact::Refunded(refunded) => self.refunded = refunded.amount,
+            OrderFact::Allotted(_) => self.advance(Stage::Allotted),
+            OrderFact::Shipped(_) => self.advance(Stage::Shipped),
+        }
+    }
+}
+
+impl Order {
+    fn placed(&mut self, placed: &OrderPlaced) {
+        self.stage = Stage::Placed;
+        self.customer.clone_from(&placed.customer);
+        self.country.clone_from(&placed.country);
+        self.lines.clone_from(&placed.lines);
+        self.amount = placed.amount;
+    }
+
+    /// News that arrive after a cancellation do not undo it.
+    fn advance(&mut self, stage: Stage) {
+        if self.stage != Stage::Cancelled {
+            self.stage = stage;
+        }
+    }
+}
+
+/// Why an order is not placed or cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Refusal)]
+pub enum OrderRefusal {
+    /// The id is in use.
+    #[error("there is an order of this id already, with other content")]
+    OrderExists,
+    /// Nothing is ordered.
+    #[error("an order has at least one line")]
+    NoLines,
+    /// Too much is ordered.
+    #[error("an order has at most {LINES_MAX} lines, this one has {found}")]
+    TooManyLines {
+        /// How many there are.
+        found: usize,
+    },
+    /// A line makes no sense.
+    #[error("line {line}: {what}")]
+    InvalidLine {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The sum is beyond 28 digits.
+    #[error("the sum of the lines has more than 28 digits")]
+    AmountTooLarge,
+    /// There is nothing to cancel.
+    #[error("there is no such order")]
+    NoSuchOrder,
+    /// It is too late.
+    #[error("the order is on its way already; return the goods instead")]
+    AlreadyShipped,
+}
+
+/// Places an order; the very same order twice is one order.
+#[command]
+pub fn place(command: PlaceOrder, order: &Order) -> Result<Option<OrderPlaced>, OrderRefusal> {
+    if order.stage != Stage::Unknown {
+        let same = order.customer == command.customer
+            && order.country == command.country
+            && order.lines == command.lines;
+        return if same { Ok(None) } else { Err(OrderRefusal::OrderExists) };
+    }
+    let amount = check(&command.lines)?;
+    let PlaceOrder { order, customer, country, lines, .. } = command;
+    Ok(Some(OrderPlaced { order, customer, country, lines, amount }))
+}
+
+/// Cancels an order that has not left yet. What was done for it is undone by its fulfilment.
+#[command]
+pub fn cancel(command: CancelOrder, order: &Order) -> Result<Option<OrderCancelled>, OrderRefusal> {
+    match order.stage {
+        Stage::Unknown => Err(OrderRefusal::NoSuchOrder),
+        Stage::Shipped => Err(OrderRefusal::AlreadyShipped),
+        Stage::Cancelled => Ok(None),
+        Stage::Placed | Stage::Paid | Stage::Allotted => {
+            let customer = order.customer.clone();
+            Ok(Some(OrderCancelled { order: command.order, customer, reason: command.reason }))
+        }
+    }
+}
+
+fn check(lines: &[Line]) -> Result<Money, OrderRefusal> {
+    if lines.is_empty() {
+        return Err(OrderRefusal::NoLines);
+    }
+    if lines.len() > LINES_MAX {
+        return Err(OrderRefusal::TooManyLines { found: lines.len() });
+    }
+    let mut sum = Money::ZERO;
+    for (line, at) in lines.iter().zip(1..) {
+        let invalid = |what: &str| OrderRefusal::InvalidLine { line: at, what: what.to_owned() };
+        if line.quantity == 0 {
+            return Err(invalid("the quantity is zero"));
+        }
+        if !line.price.is_positive() {
+            return Err(invalid("the price is not above zero"));
+        }
+        let amount = line.price.checked_mul(i64::from(line.quantity)).ok_or(OrderRefusal::AmountTooLarge)?;
+        sum = sum.checked_add(amount).ok_or(OrderRefusal::AmountTooLarge)?;
+    }
+    Ok(sum)
+}
+
+/// What happens to a return of goods.
+#[derive(Debug, Clone, PartialEq, Eq, Events)]
+pub enum ReturnFact {
+    /// It was taken.
+    Taken(ReturnTaken),
+    /// Its money was credited.
+    Credited(ReturnCredited),
+    /// Its goods are in stock again.
+    Back(StockTakenBack),
+}
+
+/// A return of goods.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Return {
+    /// It was taken.
+    pub taken: bool,
+    /// What is to be credited.
+    pub amount: Money,
+    /// It was credited.
+    pub credited: bool,
+    /// Its goods are in stock again.
+    pub back: bool,
+}
+
+impl Model for Return {
+    type Key = ReturnId;
+    type Event = ReturnFact;
+
+    fn apply(&mut self, event: &ReturnFact) {
+        match event {
+            ReturnFact::Taken(taken) => {
+                self.taken = true;
+                self.amount = taken.amount;
+            }
+            ReturnFact::Credited(_) => self.credited = true,
+            ReturnFact::Back(_) => self.back = true,
+        }
+    }
+}
+
+/// Takes goods back; the same return twice is one return.
+#[command]
+pub fn take_return(command: TakeReturn, known: &Return) -> Result<Option<ReturnTaken>, OrderRefusal> {
+    if known.taken {
+        return Ok(None);
+    }
+    let amount = check(&command.lines)?;
+    let TakeReturn { id, customer, country, lines, .. } = command;
+    Ok(Some(ReturnTaken { id, customer, country, lines, amount }))
+}
+
