@@ -1,5 +1,13 @@
 //! What proves that annals keeps its word, and what services test themselves with.
 //!
-//! A development dependency only. Modules are listed lowest first.
+//! A development dependency only. [`conformance`] holds one suite per port. The feature `services` adds the tools for
+//! tests of services: [`scenario`] for one decision, [`probe`] for one process, [`chain`] for whole services on a
+//! virtual clock. Modules are listed lowest first.
 
 pub mod conformance;
+#[cfg(feature = "services")]
+pub mod seed;
+#[cfg(feature = "services")]
+mod drafts;
+#[cfg(feature = "services")]
+pub mod scenario;
