@@ -9,8 +9,7 @@ use annals_core::event::{EventType, NewEvent};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{Append, AppendError, limits};
 
-/// Bytes an event or mark may need besides its texts and content; generous, so that the sum is an upper bound.
-const FRAMING_BYTES: usize = 96;
+use crate::record;
 
 /// Checks everything about an append that does not depend on what is stored.
 pub(crate) fn check(append: &Append) -> Result<(), AppendError> {
@@ -34,11 +33,11 @@ pub(crate) fn check(append: &Append) -> Result<(), AppendError> {
                 event.id
             ));
         }
-        bytes = bytes.saturating_add(event_bytes(event));
+        bytes = bytes.saturating_add(record::event_bytes(event));
     }
     for mark in &append.marks {
         check_mark(mark).map_err(|reason| invalid(format!("mark {}: {reason}", mark.key)))?;
-        bytes = bytes.saturating_add(mark_bytes(mark));
+        bytes = bytes.saturating_add(record::mark_bytes(mark));
     }
     if bytes > limits::APPEND_BYTES_MAX {
         return refuse(format!(
@@ -47,28 +46,6 @@ pub(crate) fn check(append: &Append) -> Result<(), AppendError> {
         ));
     }
     Ok(())
-}
-
-/// An upper bound of the bytes an event takes on disk.
-pub(crate) fn event_bytes(event: &NewEvent) -> usize {
-    let meta = &event.metadata;
-    let texts = [&meta.trace_parent, &meta.actor, &meta.service, &meta.topic];
-    let texts: usize = texts
-        .iter()
-        .filter_map(|text| text.as_ref())
-        .map(|text| text.len())
-        .sum();
-    let origin = meta.origin.as_ref().map_or(0, |origin| origin.service.len());
-    let tags: usize = event.tags.iter().map(|tag| tag.as_str().len() + 2).sum();
-    FRAMING_BYTES + event.event_type.as_str().len() + tags + texts + origin + event.data.len()
-}
-
-/// An upper bound of the bytes a mark takes on disk.
-pub(crate) fn mark_bytes(mark: &Mark) -> usize {
-    FRAMING_BYTES
-        + mark.key.space.len()
-        + mark.key.name.len()
-        + mark.value.as_ref().map_or(0, |value| value.len())
 }
 
 fn invalid(reason: impl Into<String>) -> AppendError {

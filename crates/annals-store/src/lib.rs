@@ -6,7 +6,21 @@
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
+mod record;
 mod admit;
 mod memory;
+mod index;
+mod options;
+mod state;
+mod fetch;
+mod queue;
+mod core;
+mod commit;
+mod embedded;
 
+pub use embedded::{EmbeddedStore, Stats};
 pub use memory::MemoryStore;
+pub use options::{OpenError, Options, WriterThread};
+
+pub use annals_log::RecoveryReport;
+pub use annals_log::disk;

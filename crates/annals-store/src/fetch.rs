@@ -1,0 +1,209 @@
+//! From positions to events.
+//!
+//! In: where records lie. Out: events whose content shares the memory that was read, each checked: its checksum, its
+//! id, its form. Neighbours are read together; when there are several pieces, the kernel is told of all of them first.
+//!
+//! Invariant: damaged bytes are never returned as an event.
+
+use annals_core::event::RecordedEvent;
+use annals_core::id::EventId;
+use annals_core::port::store::ReadError;
+use annals_core::time::Timestamp;
+use annals_log::{Place, Reader};
+use bytes::Bytes;
+
+use crate::index::Span;
+use crate::record;
+use crate::state::widen;
+
+/// Bytes read in one piece at most, unless one record is longer. A kept event keeps its piece in memory.
+const PIECE_BYTES: u64 = 256 << 10;
+/// Unwanted bytes that are read along to save a second read.
+const GAP_BYTES: u64 = 4 << 10;
+/// Pieces the kernel is told of ahead.
+const HINTS: usize = 256;
+
+/// One event to fetch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) position: u32,
+    pub(crate) id: EventId,
+    pub(crate) span: Span,
+    pub(crate) recorded: Timestamp,
+}
+
+/// Wanted events that are read together: `from..to` of the list, and the bytes they lie in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    from: usize,
+    to: usize,
+    place: Place,
+    end: u64,
+}
+
+/// Translates an error of the log.
+pub(crate) fn read_error(error: annals_log::ReadError) -> ReadError {
+    match error {
+        annals_log::ReadError::Damaged(damage) => ReadError::Corrupt(damage.to_string()),
+        other => ReadError::Unavailable(other.to_string()),
+    }
+}
+
+/// Events in the order wanted, until they hold `bytes` of content; then the rest is left out.
+pub(crate) fn events(
+    reader: &Reader,
+    wanted: &[Wanted],
+    bytes: usize,
+) -> Result<Vec<RecordedEvent>, ReadError> {
+    let pieces = pieces(wanted);
+    if pieces.len() > 1 {
+        pieces
+            .iter()
+            .take(HINTS)
+            .for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
+    }
+    let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
+    for piece in pieces {
+        let buffer = reader
+            .bytes(piece.place, piece.end - piece.place.at)
+            .map_err(read_error)?;
+        for one in &wanted[piece.from..piece.to] {
+            let event = decode(reader, one, &buffer, piece.place)?;
+            content += event.event.data.len();
+            events.push(event);
+            if content >= bytes {
+                return Ok(events);
+            }
+        }
+    }
+    Ok(events)
+}
+
+/// The encoded body of one event, checked.
+pub(crate) fn body(reader: &Reader, wanted: &Wanted) -> Result<Bytes, ReadError> {
+    let buffer = reader
+        .bytes(wanted.span.place, wanted.span.bytes)
+        .map_err(read_error)?;
+    checked_body(reader, wanted, &buffer, wanted.span.place)
+}
+
+fn pieces(wanted: &[Wanted]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (number, one) in wanted.iter().enumerate() {
+        if let Some(piece) = pieces.last_mut().and_then(|last| joined(last, &one.span)) {
+            if let Some(last) = pieces.last_mut() {
+                *last = Piece {
+                    to: number + 1,
+                    ..piece
+                };
+            }
+        } else {
+            pieces.push(Piece {
+                from: number,
+                to: number + 1,
+                place: one.span.place,
+                end: one.span.end(),
+            });
+        }
+    }
+    pieces
+}
+
+/// The piece with one more span, if that is near enough; spans come ascending or descending.
+fn joined(piece: &Piece, span: &Span) -> Option<Piece> {
+    if piece.place.segment != span.place.segment {
+        return None;
+    }
+    let (at, end) = (piece.place.at.min(span.place.at), piece.end.max(span.end()));
+    let gap = span
+        .place
+        .at
+        .saturating_sub(piece.end)
+        .max(piece.place.at.saturating_sub(span.end()));
+    let place = Place {
+        segment: piece.place.segment,
+        at,
+    };
+    (gap <= GAP_BYTES && end - at <= PIECE_BYTES).then_some(Piece { place, end, ..*piece })
+}
+
+fn checked_body(reader: &Reader, wanted: &Wanted, buffer: &Bytes, from: Place) -> Result<Bytes, ReadError> {
+    let place = wanted.span.place;
+    let damaged = |expected: String, found: String| read_error(reader.damaged(place, expected, found));
+    let at = (place.at - from.at) as usize;
+    let found = annals_log::record(buffer, at).map_err(|(expected, found)| damaged(expected, found))?;
+    if !found.is_numbered {
+        return Err(damaged(
+            format!("the event at position {}", wanted.position),
+            "a mark".into(),
+        ));
+    }
+    Ok(buffer.slice(found.body..found.end))
+}
+
+fn decode(reader: &Reader, wanted: &Wanted, buffer: &Bytes, from: Place) -> Result<RecordedEvent, ReadError> {
+    let body = checked_body(reader, wanted, buffer, from)?;
+    let expected = || format!("event {} at position {}", wanted.id, wanted.position);
+    let damaged = |found: String| read_error(reader.damaged(wanted.span.place, expected(), found));
+    let event = record::read_event(&body).map_err(damaged)?;
+    if event.id != wanted.id {
+        return Err(damaged(format!("event {}", event.id)));
+    }
+    Ok(RecordedEvent {
+        position: widen(wanted.position),
+        recorded: wanted.recorded,
+        event,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(segment: u32, at: u64, bytes: u64) -> Wanted {
+        let id = EventId::from_uuid(uuid::Uuid::nil());
+        let span = Span {
+            place: Place { segment, at },
+            bytes,
+        };
+        Wanted {
+            position: 0,
+            id,
+            span,
+            recorded: Timestamp::EPOCH,
+        }
+    }
+
+    fn ranges(wanted: &[Wanted]) -> Vec<(u64, u64)> {
+        pieces(wanted)
+            .iter()
+            .map(|piece| (piece.place.at, piece.end))
+            .collect()
+    }
+
+    #[test]
+    fn neighbours_are_read_together_in_either_direction() {
+        let near = [wanted(0, 600, 100), wanted(0, 700, 50), wanted(0, 4_000, 100)];
+        assert_eq!(ranges(&near), [(600, 4_100)]);
+        let backward: Vec<_> = near.iter().rev().copied().collect();
+        assert_eq!(ranges(&backward), [(600, 4_100)]);
+    }
+
+    #[test]
+    fn far_ones_other_segments_and_long_ones_are_apart() {
+        assert_eq!(
+            ranges(&[wanted(0, 600, 100), wanted(0, 9_000, 50)]),
+            [(600, 700), (9_000, 9_050)]
+        );
+        assert_eq!(
+            ranges(&[wanted(0, 600, 100), wanted(1, 700, 50)]),
+            [(600, 700), (700, 750)]
+        );
+        let long = 200 << 10;
+        assert_eq!(
+            ranges(&[wanted(0, 600, long), wanted(0, 600 + long, long)]).len(),
+            2
+        );
+        assert_eq!(pieces(&[]), []);
+    }
+}

@@ -1,0 +1,175 @@
+//! The dictionary: terms to small numbers.
+//!
+//! In: a kind and bytes. Out: the term's number, the same for the same kind and bytes as long as the index lives.
+//! Hashes only find candidates; the bytes decide. Texts lie side by side in chunks, so a term costs its bytes and
+//! twelve more.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::chunked::Chunked;
+
+/// What a term is. Part of its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum TermKind {
+    Type = 1,
+    Tag = 2,
+    Correlation = 3,
+}
+
+/// A term's number.
+pub(crate) type TermId = u32;
+
+const FREE: u32 = u32::MAX;
+const TEXT_CHUNK: usize = 64 << 10;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    chunk: u32,
+    at: u16,
+    bytes: u16,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary {
+    entries: Chunked<Entry>,
+    texts: Vec<Vec<u8>>,
+    /// Open addressing, a power of two, at most three quarters full.
+    slots: Vec<u32>,
+    hasher: RandomState,
+}
+
+impl Dictionary {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn find(&self, kind: TermKind, bytes: &[u8]) -> Option<TermId> {
+        self.probe(kind, bytes).ok()
+    }
+
+    /// The term's number, a new one if it is new.
+    pub(crate) fn intern(&mut self, kind: TermKind, bytes: &[u8]) -> TermId {
+        if (self.entries.len() + 1) * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        match self.probe(kind, bytes) {
+            Ok(term) => term,
+            Err(slot) => {
+                let term = self.entries.len() as TermId;
+                let entry = self.store(kind, bytes);
+                self.entries.push(entry);
+                self.slots[slot] = term;
+                term
+            }
+        }
+    }
+
+    /// The bytes of a term, without its kind.
+    pub(crate) fn bytes(&self, term: TermId) -> &[u8] {
+        &self.stored(term)[1..]
+    }
+
+    /// The term, or the slot where it belongs.
+    fn probe(&self, kind: TermKind, bytes: &[u8]) -> Result<TermId, usize> {
+        if self.slots.is_empty() {
+            return Err(0);
+        }
+        let mut slot = self.first_slot(kind as u8, bytes);
+        loop {
+            match self.slots[slot] {
+                FREE => return Err(slot),
+                term if self.is(term, kind, bytes) => return Ok(term),
+                _ => slot = (slot + 1) & (self.slots.len() - 1),
+            }
+        }
+    }
+
+    fn first_slot(&self, kind: u8, bytes: &[u8]) -> usize {
+        self.hasher.hash_one((kind, bytes)) as usize & (self.slots.len() - 1)
+    }
+
+    fn is(&self, term: TermId, kind: TermKind, bytes: &[u8]) -> bool {
+        matches!(self.stored(term).split_first(), Some((first, rest)) if *first == kind as u8 && rest == bytes)
+    }
+
+    fn stored(&self, term: TermId) -> &[u8] {
+        let Some(entry) = self.entries.get(term as usize) else {
+            return &[0];
+        };
+        &self.texts[entry.chunk as usize][usize::from(entry.at)..][..usize::from(entry.bytes)]
+    }
+
+    fn store(&mut self, kind: TermKind, bytes: &[u8]) -> Entry {
+        let needed = bytes.len() + 1;
+        if self
+            .texts
+            .last()
+            .is_none_or(|chunk| chunk.len() + needed > TEXT_CHUNK)
+        {
+            // The first chunk stays small: many stores hold few terms.
+            let room = if self.texts.is_empty() { 0 } else { TEXT_CHUNK };
+            self.texts.push(Vec::with_capacity(room));
+        }
+        let chunk = self.texts.len() - 1;
+        let text = &mut self.texts[chunk];
+        let at = text.len() as u16;
+        text.push(kind as u8);
+        text.extend_from_slice(bytes);
+        Entry {
+            chunk: chunk as u32,
+            at,
+            bytes: needed as u16,
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(64);
+        self.slots.clear();
+        self.slots.resize(size, FREE);
+        for term in 0..self.entries.len() as TermId {
+            let (kind, bytes) = self
+                .stored(term)
+                .split_first()
+                .expect("every entry begins with its kind");
+            let mut slot = self.first_slot(*kind, bytes);
+            while self.slots[slot] != FREE {
+                slot = (slot + 1) & (size - 1);
+            }
+            self.slots[slot] = term;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_keep_their_numbers() {
+        let mut terms = Dictionary::default();
+        assert_eq!(terms.find(TermKind::Tag, b"a"), None);
+        for number in 0..5_000_u32 {
+            assert_eq!(
+                terms.intern(TermKind::Tag, format!("order:{number:040}").as_bytes()),
+                number
+            );
+        }
+        for number in (0..5_000_u32).rev() {
+            let text = format!("order:{number:040}");
+            assert_eq!(terms.find(TermKind::Tag, text.as_bytes()), Some(number));
+            assert_eq!(terms.intern(TermKind::Tag, text.as_bytes()), number);
+            assert_eq!(terms.bytes(number), text.as_bytes());
+        }
+        assert_eq!(terms.len(), 5_000);
+    }
+
+    #[test]
+    fn kinds_are_apart() {
+        let mut terms = Dictionary::default();
+        let a = terms.intern(TermKind::Tag, b"x:1");
+        let b = terms.intern(TermKind::Type, b"x:1");
+        assert_ne!(a, b);
+        assert_eq!(terms.find(TermKind::Correlation, b"x:1"), None);
+    }
+}

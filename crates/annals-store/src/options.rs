@@ -1,0 +1,167 @@
+//! How an embedded store is opened, and why it may not open.
+//!
+//! In: sizes, a clock. Out: the same with sensible defaults; and the log's refusals in the words of the store. This
+//! is the only place where errors of the log's opening are translated.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::kind::ErrorKind;
+use annals_core::time::{Clock, SystemClock};
+use annals_log::disk::LockError;
+use annals_log::{LogOptions, Prepare};
+use thiserror::Error;
+
+/// Who writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WriterThread {
+    /// A thread of the store's own.
+    #[default]
+    Own,
+    /// Nobody until [`crate::EmbeddedStore::step`] is called: for simulations that must repeat exactly. No other
+    /// thread is started either, and the log is never sealed by itself while it is open.
+    Stepped,
+}
+
+/// How a store is opened. Every size is a bound.
+#[derive(Clone)]
+pub struct Options {
+    /// Where recorded times come from.
+    pub clock: Arc<dyn Clock>,
+    /// Size of the first log segment, in bytes; each next one doubles.
+    pub segment_bytes_first: u64,
+    /// Size at which log segments stop growing, in bytes.
+    pub segment_bytes_max: u64,
+    /// A commit group takes no further append once it holds this many bytes.
+    pub group_bytes_max: usize,
+    /// Bytes of appends that may wait for the writer; further ones wait before they are queued.
+    pub queue_bytes_max: usize,
+    /// After how long without appends the log is sealed, so that damage to its last group is told from a torn write.
+    pub seal_after: Duration,
+    /// Who writes.
+    pub writer: WriterThread,
+}
+
+impl Default for Options {
+    /// The system clock, segments of 1 to 64 MiB, groups up to 8 MiB, a queue of 64 MiB, a seal after 100 ms.
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            segment_bytes_first: 1 << 20,
+            segment_bytes_max: 64 << 20,
+            group_bytes_max: 8 << 20,
+            queue_bytes_max: 64 << 20,
+            seal_after: Duration::from_millis(100),
+            writer: WriterThread::Own,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("segment_bytes_first", &self.segment_bytes_first)
+            .field("segment_bytes_max", &self.segment_bytes_max)
+            .field("group_bytes_max", &self.group_bytes_max)
+            .field("queue_bytes_max", &self.queue_bytes_max)
+            .field("seal_after", &self.seal_after)
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The system clock and all defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes times from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(crate) fn log(&self) -> LogOptions {
+        let prepare = match self.writer {
+            WriterThread::Own => Prepare::Thread,
+            WriterThread::Stepped => Prepare::Inline,
+        };
+        LogOptions {
+            segment_bytes_first: self.segment_bytes_first,
+            segment_bytes_max: self.segment_bytes_max,
+            prepare,
+        }
+    }
+}
+
+/// Why a store did not open. Nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another store, in this process or another one, has it open. Its history has one writer: stop the other one,
+    /// or open to read only.
+    #[error("the store in {} is in use by {}: a history has one writer; stop it, or open to read only", dir.display(), holder(*pid))]
+    InUse {
+        /// The store's folder.
+        dir: PathBuf,
+        /// The process that has it, if it can be told.
+        pid: Option<u32>,
+    },
+    /// Durable bytes are missing or changed. Verify the store, then restore it from a backup.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// A newer build wrote it. Open it with that one.
+    #[error("{} has format {found}; this build reads formats up to {supported}; nothing was changed", file.display())]
+    NewerFormat {
+        /// Which file.
+        file: PathBuf,
+        /// The format it has.
+        found: u16,
+        /// The newest format this build reads.
+        supported: u16,
+    },
+    /// The disk refused something. Mend it and open again.
+    #[error("the disk refused: {0}")]
+    Disk(String),
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+impl OpenError {
+    /// What this means in one word.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InUse { .. } | Self::Disk(_) => ErrorKind::Unavailable,
+            Self::Corrupt(_) => ErrorKind::Corrupt,
+            Self::NewerFormat { .. } => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl From<annals_log::OpenError> for OpenError {
+    fn from(error: annals_log::OpenError) -> Self {
+        match error {
+            annals_log::OpenError::Locked {
+                dir,
+                source: LockError::Held { holder },
+            } => Self::InUse { dir, pid: holder },
+            annals_log::OpenError::Damaged(damage) => Self::Corrupt(damage.to_string()),
+            annals_log::OpenError::NewerFormat {
+                file,
+                found,
+                supported,
+            } => Self::NewerFormat {
+                file,
+                found,
+                supported,
+            },
+            other => Self::Disk(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The stores as their users see them.
+
+// A test may stop at the first surprise.
+#![allow(clippy::unwrap_used)]
+
+/// What only the embedded store has: folders, locks, reopening.
+mod embedded;
