@@ -109,8 +109,55 @@ async fn a_settlement_dropped_half_way_is_written_by_the_next() {
     drop((consumer, again));
     bench.restart();
     let mut consumer = bench.join("shipping", &["orders"]).await;
-    assert_eq!(numbers(&next(&mut consumer, 9).await), [0, 4, 5]);
+    let left = next(&mut consumer, 9).await;
+    assert_eq!(numbers(&left), [0, 4, 5]);
     assert_eq!(bench.broker.lag("shipping").await.unwrap(), 3);
+    let mut left = left.into_iter().rev();
+    store.plan([Fault::WrittenButSilent]);
+    poll_and_drop(left.next().unwrap().settle(Settlement::Done), 1);
+    all_done(left.collect()).await;
+    let done_marks = bench.store.marks("group", "shipping/done/").await.unwrap();
+    assert_eq!(done_marks, [], "what was written twice is cleared away once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_nobody_waits_for_is_written_by_the_next_look() {
+    let (store, mut bench) = bench();
+    bench.publish("orders", 0, 3, 3).await;
+    let mut consumer = bench.join("shipping", &["orders"]).await;
+    let mut deliveries = next(&mut consumer, 3).await.into_iter();
+    store.plan([Fault::Silent]);
+    poll_and_drop(deliveries.next().unwrap().settle(Settlement::Done), 2);
+    quiet(&mut consumer).await;
+    drop((consumer, deliveries));
+    bench.restart();
+    let mut consumer = bench.join("shipping", &["orders"]).await;
+    assert_eq!(numbers(&next(&mut consumer, 9).await), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_unknown_outcome_the_next_write_says_everything_again() {
+    let (store, mut bench) = bench();
+    bench.publish("orders", 0, 12, 12).await;
+    let mut consumer = bench.join("shipping", &["orders"]).await;
+    let mut deliveries = next(&mut consumer, 9).await;
+    all_done(deliveries.split_off(1)).await;
+    // What the store may have written: all of 0 to 8 is settled, and the marks of the single ones are gone.
+    store.plan([Fault::WrittenButUnknown]);
+    let settled = deliveries.remove(0).settle(Settlement::Done).await;
+    assert!(is_lost(&settled, "not known"), "{settled:?}");
+    let mut deliveries = next(&mut consumer, 9).await;
+    assert_eq!(numbers(&deliveries), [0, 9, 10, 11]);
+    done(deliveries.remove(1)).await;
+    drop((consumer, deliveries));
+    bench.restart();
+    let mut consumer = bench.join("shipping", &["orders"]).await;
+    let expected = [0, 10, 11];
+    assert_eq!(
+        numbers(&next(&mut consumer, 9).await),
+        expected,
+        "0 was said to come back, and nothing else"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     WrittenButUnknown,
     /// It is written, and no answer comes.
     WrittenButSilent,
+    /// Nothing is written, and no answer comes.
+    Silent,
 }
 
 /// A store whose next appends go as planned; when the plan is used up, as they should.
@@ -61,6 +63,7 @@ impl EventStore for FaultyStore {
                     inner.append(append).await?;
                     Err(AppendError::Unknown("the disk was slow".into()))
                 }
+                Fault::Silent => std::future::pending().await,
                 Fault::WrittenButSilent => {
                     inner.append(append).await?;
                     std::future::pending().await

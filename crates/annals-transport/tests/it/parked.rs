@@ -57,6 +57,11 @@ async fn all_are_asked_for_again_in_order_once() {
     let deliveries = next(&mut consumer, 9).await;
     assert_eq!(numbers(&deliveries), [2, 5], "of one key one at a time");
     assert_eq!(deliveries[0].attempt, exact(1), "tries are counted anew");
+    assert_eq!(
+        bench.broker.requeue_all("shipping").await.unwrap(),
+        0,
+        "asked for while in hand"
+    );
     for delivery in deliveries {
         done(delivery).await;
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use annals_core::condition::Conflict;
 use annals_core::event::EventType;
 use annals_core::port::store::{AppendError, EventStore, Read, limits};
-use annals_core::port::transport::{Message, Published, Transport};
+use annals_core::port::transport::{Message, Published, Start, Subscribe, Transport};
 use annals_core::position::Position;
 use annals_core::query::Query;
 use annals_core::tag::Tag;
 use tokio::task::JoinSet;
 
-use crate::bench::{Bench, all_done, message, next, numbers};
+use crate::bench::{Bench, all_done, message, next, numbers, quiet};
 use crate::faulty::{Fault, FaultyStore};
 
 async fn stored(store: &dyn EventStore) -> Vec<(u64, String)> {
@@ -48,7 +48,14 @@ async fn a_message_is_an_event_with_the_topic_as_its_last_tag() {
     let mut elsewhere = bench.join("reader", &["elsewhere", "payments.commands"]).await;
     assert_eq!(next(&mut elsewhere, 9).await[0].message, sent);
     let mut none = bench.join("none", &["elsewhere"]).await;
-    crate::bench::quiet(&mut none).await;
+    quiet(&mut none).await;
+    let replay = Subscribe {
+        group: "none".into(),
+        topics: vec!["elsewhere".into()],
+        start: Start::At(Position::ZERO),
+    };
+    let mut none = bench.broker.subscribe(replay).await.unwrap();
+    quiet(&mut none).await;
 }
 
 #[tokio::test]
