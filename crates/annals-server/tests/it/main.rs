@@ -1,0 +1,16 @@
+//! The node over real HTTP on loopback.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+/// A client, a node, and events to look at.
+mod world;
+/// Pages of events and single events.
+mod events;
+/// Live streams: catching up, following, resuming, slow clients.
+mod live;
+/// Problem documents, traces, positions.
+mod conventions;
+/// Health, metrics, OpenAPI.
+mod about;
+/// Limits of connections, heads, bodies; stopping in order.
+mod server;
