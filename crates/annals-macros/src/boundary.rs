@@ -4,11 +4,10 @@
 //! `Member<Transfer>`: `from` is the account of `command.from`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::spanned::Spanned;
+use quote::{quote, quote_spanned};
 use syn::{DeriveInput, Error, Field, Fields, Ident, Result, Type};
 
-use crate::shape::{argument, only_struct};
+use crate::shape::{argument, at, only_struct};
 use crate::tags;
 
 /// One named model.
@@ -46,14 +45,14 @@ fn command(input: &DeriveInput) -> Result<Type> {
         .next()
         .ok_or_else(|| Error::new(input.ident.span(), missing))?;
     if let Some(second) = found.next() {
-        return Err(Error::new(
-            second.span(),
+        return Err(Error::new_spanned(
+            second,
             "a boundary is of one command; write another struct for the other",
         ));
     }
     attribute
         .parse_args()
-        .map_err(|_| Error::new(attribute.span(), missing))
+        .map_err(|_| Error::new_spanned(attribute, missing))
 }
 
 fn part(field: &Field) -> Result<Part<'_>> {
@@ -62,7 +61,7 @@ fn part(field: &Field) -> Result<Part<'_>> {
     let attribute = tags::only(field, "key")?.ok_or_else(|| Error::new_spanned(field, &missing))?;
     let key = attribute
         .parse_args()
-        .map_err(|_| Error::new(attribute.span(), &missing))?;
+        .map_err(|_| Error::new_spanned(attribute, &missing))?;
     let model = argument(&field.ty, "Arc").ok_or_else(|| {
         Error::new_spanned(
             &field.ty,
@@ -79,7 +78,10 @@ fn part(field: &Field) -> Result<Part<'_>> {
 fn member(ident: &Ident, command: &Type, parts: &[Part<'_>]) -> TokenStream {
     let fields = Vec::from_iter(parts.iter().map(|part| part.field));
     let models = Vec::from_iter(parts.iter().map(|part| part.model));
-    let keys = parts.iter().map(|part| &part.key);
+    let wants = parts.iter().map(|Part { model, key, .. }| {
+        let key = quote_spanned!(at(key.span())=> &command.#key);
+        quote!(::annals::boundary::want_named::<#model>(#key, wanted)?;)
+    });
     quote! {
         #[automatically_derived]
         impl ::annals::boundary::Member<#command> for #ident {
@@ -93,7 +95,7 @@ fn member(ident: &Ident, command: &Type, parts: &[Part<'_>]) -> TokenStream {
                 command: &#command,
                 wanted: &mut ::std::vec::Vec<::annals::boundary::Wanted>,
             ) -> ::core::result::Result<(), ::annals::core::tag::TagError> {
-                #(::annals::boundary::want_named::<#models>(&command.#keys, wanted)?;)*
+                #(#wants)*
                 ::core::result::Result::Ok(())
             }
 

@@ -3,13 +3,13 @@
 //! In: a struct with `#[named(..)]` and at least one field marked `#[key]`. Out: the impls of `Message` and `Command`,
 //! and `HasKey` or `HasKeys` for each key that is not marked `named`; decisions find their models by these.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Error, Field, Ident, Member, Result, Type};
 
 use crate::message::Naming;
-use crate::shape::{Count, argument, only_struct};
+use crate::shape::{Count, argument, at, only_struct, written};
 use crate::tags::{self, TagField};
 
 /// A field marked `#[key]`.
@@ -21,7 +21,8 @@ struct KeyField<'a> {
     list: bool,
     /// Whether it is read through a boundary struct only.
     named: bool,
-    span: Span,
+    /// The mark, for errors.
+    attribute: Attribute,
 }
 
 pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
@@ -96,16 +97,17 @@ fn key_field<'a>(member: Member, field: &'a Field, attribute: &Attribute) -> Res
         list,
         named,
         tags,
-        span: attribute.span(),
+        attribute: attribute.clone(),
     })
 }
 
 /// The type of one key of the field.
 fn key_type(field: &TagField<'_>, list: bool) -> Result<Type> {
     if let Some(each) = &field.each {
-        let (of, key) = (field.ty.to_token_stream(), &each.field);
+        let of = written(argument(field.ty, "Vec").unwrap_or(field.ty));
+        let key = &each.field;
         return each.ty.clone().ok_or_else(|| {
-            let why = format!("a derive does not see the fields of what is in `{of}`");
+            let why = format!("a derive does not see the fields of `{of}`");
             Error::new(
                 each.span(),
                 format!("write the key's type as well, {why}: `each = {key}: TheKey`"),
@@ -133,22 +135,20 @@ fn key_type(field: &TagField<'_>, list: bool) -> Result<Type> {
 /// Two keys of one type cannot both be *the* key of a model.
 fn check_repeats(keys: &[KeyField<'_>]) -> Result<()> {
     for (at, key) in keys.iter().enumerate().filter(|(_, key)| !key.named) {
-        let written = key.key.to_token_stream().to_string();
-        let same = |earlier: &&KeyField<'_>| {
-            earlier.list == key.list && earlier.key.to_token_stream().to_string() == written
-        };
+        let key_type = written(&key.key);
+        let same = |earlier: &&KeyField<'_>| earlier.list == key.list && written(&earlier.key) == key_type;
         let Some(earlier) = keys[..at].iter().chain(&keys[at + 1..]).find(same) else {
             continue;
         };
         let advice = format!(
-            "two keys of the type `{written}`: a decision that reads by `{written}` cannot tell which one is meant. \
+            "two keys of the type `{key_type}`: a decision that reads by `{key_type}` cannot tell which one is meant. \
              Mark both `#[key(named)]` and read them by name, through a struct with `#[derive(Boundary)]`"
         );
-        let mut error = Error::new(key.span, advice);
+        let mut error = Error::new_spanned(&key.attribute, advice);
         if !earlier.named {
-            error.combine(Error::new(
-                earlier.span,
-                format!("the other key of the type `{written}`"),
+            error.combine(Error::new_spanned(
+                &earlier.attribute,
+                format!("the other key of the type `{key_type}`"),
             ));
         }
         return Err(error);
@@ -190,7 +190,7 @@ fn command(
 fn has_key(ident: &Ident, field: &KeyField<'_>) -> TokenStream {
     let (member, key) = (&field.tags.member, &field.key);
     if !field.list {
-        return quote! {
+        return quote_spanned! {at(key.span())=>
             #[automatically_derived]
             impl ::annals::boundary::HasKey<#key> for #ident {
                 fn key(&self) -> &#key {
@@ -206,7 +206,7 @@ fn has_key(ident: &Ident, field: &KeyField<'_>) -> TokenStream {
         }
         None => quote!(|key| key),
     };
-    quote! {
+    quote_spanned! {at(key.span())=>
         #[automatically_derived]
         impl ::annals::boundary::HasKeys<#key> for #ident {
             fn keys(&self) -> ::std::vec::Vec<&#key> {

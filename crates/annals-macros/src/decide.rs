@@ -5,10 +5,11 @@
 //! type come first, so that what is missing is said where it is asked for.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Error, ItemFn, Result, Type};
 
-use crate::shape::is_named;
+use crate::shape::{argument, at, is_named, written};
 use crate::signature::{self, Kind, Parts};
 
 /// As many members as boundaries are implemented for.
@@ -49,14 +50,28 @@ fn decide(function: &ItemFn) -> Result<TokenStream> {
         ..
     } = &parts;
     let (models, arguments) = parameters(&parts)?;
+    let assumed = models.iter().map(|model| assumed(command, model));
+    let checked = models.iter().map(|model| checked(command, model));
+    let output = quote_spanned!(at(output.span())=> type Output = #output;);
+    let refusal = quote_spanned!(at(refusal.span())=> type Refusal = #refusal;);
     let name = &function.sig.ident;
     Ok(quote! {
         #(#cfgs)*
+        const _: () = {
+            ::annals::__private::takes::<#command>();
+            #(#checked)*
+        };
+
+        #(#cfgs)*
         #[automatically_derived]
-        impl ::annals::command::Decide for #command {
+        impl ::annals::command::Decide for #command
+        where
+            for<'assumed> #command: ::annals::command::Command,
+            #(#assumed)*
+        {
             type Boundary = (#(#models,)*);
-            type Output = #output;
-            type Refusal = #refusal;
+            #output
+            #refusal
 
             fn decide(
                 self,
@@ -68,6 +83,23 @@ fn decide(function: &ItemFn) -> Result<TokenStream> {
             }
         }
     })
+}
+
+/// What is wrong with a parameter is said once, where the parameter is written. The impl beside it assumes what was
+/// checked: without that, each of its parts would repeat the error, pointing at the attribute.
+fn checked(command: &Type, model: &Type) -> TokenStream {
+    match argument(model, "Each") {
+        Some(each) => quote!(::annals::__private::reads_each::<#command, #each>();),
+        None => quote!(::annals::__private::reads::<#command, #model>();),
+    }
+}
+
+/// A bound over a lifetime is taken as given inside the impl, and looked at where the impl is used.
+fn assumed(command: &Type, model: &Type) -> TokenStream {
+    quote! {
+        for<'assumed> #model: ::annals::boundary::Member<#command>,
+        for<'assumed> <#model as ::annals::boundary::Member<#command>>::Loaded: ::core::borrow::Borrow<#model>,
+    }
 }
 
 /// The types of the models, and the arguments of the call in the order of the parameters.
@@ -85,7 +117,7 @@ fn parameters<'a>(parts: &Parts<'a>) -> Result<(Vec<&'a Type>, Vec<TokenStream>)
             return Err(Error::new_spanned(ty, many));
         }
         let at = syn::Index::from(models.len());
-        arguments.push(quote!(&models.#at));
+        arguments.push(quote!(::core::borrow::Borrow::<#lent>::borrow(&models.#at)));
         models.push(lent);
     }
     Ok((models, arguments))
@@ -95,13 +127,13 @@ fn lent(ty: &Type) -> Result<&Type> {
     match ty {
         Type::Reference(reference) if reference.mutability.is_none() => Ok(&reference.elem),
         Type::Reference(reference) => {
-            let written = reference.elem.to_token_stream();
+            let written = written(&reference.elem);
             let read =
                 format!("a decision only reads its models, its events change them: write `&{written}`");
             Err(Error::new_spanned(ty, read))
         }
         _ => {
-            let written = ty.to_token_stream();
+            let written = written(ty);
             Err(Error::new_spanned(
                 ty,
                 format!("a decision is lent its models and context: write `&{written}`"),

@@ -4,11 +4,11 @@
 //! and a check that no stored name is in the set twice. What is marked `#[commutes]` is in the set but not deciding.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, Ident, Result, Type, Variant};
 
-use crate::shape::no_generics;
+use crate::shape::{at, no_generics, written};
 
 /// One event of the set.
 struct Entry<'a> {
@@ -36,14 +36,14 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let write = write(ident, &entries);
     let from = entries.iter().map(|entry| from(ident, entry));
     let check = check_names(ident, &entries);
-    Ok(quote!(#set #write #(#from)* #check))
+    Ok(quote!(#check #set #write #(#from)*))
 }
 
 fn entry(variant: &Variant) -> Result<Entry<'_>> {
     let name = &variant.ident;
     let Fields::Unnamed(fields) = &variant.fields else {
         let form = format!("events are structs of their own: write `{name}(TheEvent)`");
-        return Err(Error::new(variant.span(), form));
+        return Err(Error::new_spanned(variant, form));
     };
     let [only] = Vec::from_iter(&fields.unnamed)[..] else {
         return Err(Error::new(
@@ -69,10 +69,10 @@ fn entry(variant: &Variant) -> Result<Entry<'_>> {
 
 fn check_repeats(entries: &[Entry<'_>]) -> Result<()> {
     for (at, entry) in entries.iter().enumerate() {
-        let written = entry.event.to_token_stream().to_string();
-        let same = |earlier: &&Entry<'_>| earlier.event.to_token_stream().to_string() == written;
+        let event = written(entry.event);
+        let same = |earlier: &&Entry<'_>| written(earlier.event) == event;
         if let Some(earlier) = entries[..at].iter().find(same) {
-            let twice = format!("`{written}` is in this set already, as `{}`", earlier.variant);
+            let twice = format!("`{event}` is in this set already, as `{}`", earlier.variant);
             return Err(Error::new_spanned(entry.event, twice));
         }
     }
@@ -150,15 +150,15 @@ fn from(ident: &Ident, entry: &Entry<'_>) -> TokenStream {
 
 /// Two structs of one stored name, such as two versions of an event, cannot be told apart when read.
 fn check_names(ident: &Ident, entries: &[Entry<'_>]) -> TokenStream {
-    let checks = entries.iter().enumerate().skip(1).map(|(at, entry)| {
+    let checks = entries.iter().enumerate().skip(1).map(|(index, entry)| {
         let event = entry.event;
-        let earlier = entries[..at].iter().map(|earlier| earlier.event);
+        let earlier = entries[..index].iter().map(|earlier| earlier.event);
         let twice = format!(
             "`{}` has the stored name of another event in `{ident}`: a set holds the newest version only, older ones \
              are lifted when read",
-            event.to_token_stream()
+            written(event)
         );
-        quote_spanned! {event.span()=>
+        quote_spanned! {at(event.span())=>
             ::core::assert!(
                 !(#(::annals::__private::same(
                     <#earlier as ::annals::__private::Named>::NAME,
@@ -168,5 +168,11 @@ fn check_names(ident: &Ident, entries: &[Entry<'_>]) -> TokenStream {
             );
         }
     });
-    quote!(const _: () = { #(#checks)* };)
+    let events = entries.iter().map(|entry| entry.event);
+    quote! {
+        const _: () = {
+            #(::annals::__private::contains::<#events>();)*
+            #(#checks)*
+        };
+    }
 }

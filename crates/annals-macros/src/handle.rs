@@ -4,11 +4,12 @@
 //! same function, and an impl on the message that fetches what the function asks for.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{quote, quote_spanned};
 use syn::parse::Parser;
+use syn::spanned::Spanned;
 use syn::{Error, ItemFn, LitInt, Result, Type};
 
-use crate::shape::{argument, is_named};
+use crate::shape::{argument, at, is_named, written};
 use crate::signature::{self, Kind, Parts};
 
 /// How often a handler is tried again if it does not say.
@@ -61,13 +62,19 @@ fn handle(retry: u32, function: &ItemFn) -> Result<TokenStream> {
     } = &parts;
     let (needs, arguments) = parameters(&parts)?;
     let name = &function.sig.ident;
+    let output = quote_spanned!(at(output.span())=> type Output = #output;);
+    let error = quote_spanned!(at(error.span())=> type Error = #error;);
+    let future = quote_spanned! {at(name.span())=>
+        impl ::core::future::Future<Output = ::core::result::Result<Self::Output, Self::Error>>
+        + ::core::marker::Send
+    };
     let attempts_max = retry + 1;
     Ok(quote! {
         #(#cfgs)*
         #[automatically_derived]
         impl ::annals::handler::Handle for #message {
-            type Output = #output;
-            type Error = #error;
+            #output
+            #error
             const ATTEMPTS_MAX: u32 = #attempts_max;
 
             fn needs() -> ::std::vec::Vec<::annals::handler::Needs> {
@@ -78,8 +85,7 @@ fn handle(retry: u32, function: &ItemFn) -> Result<TokenStream> {
                 self,
                 context: ::annals::context::Context,
                 dependencies: ::annals::handler::Dependencies,
-            ) -> impl ::core::future::Future<Output = ::core::result::Result<Self::Output, Self::Error>>
-            + ::core::marker::Send {
+            ) -> #future {
                 let _ = (&context, &dependencies);
                 #name(self, #(#arguments),*)
             }
@@ -113,7 +119,7 @@ fn parameters<'a>(parts: &Parts<'a>) -> Result<(Vec<&'a Type>, Vec<TokenStream>)
 
 fn wrong(ty: &Type) -> Error {
     if let Type::Reference(reference) = ty {
-        let written = reference.elem.to_token_stream();
+        let written = written(&reference.elem);
         if is_named(&reference.elem, "Context") {
             return Error::new_spanned(
                 ty,
@@ -123,7 +129,7 @@ fn wrong(ty: &Type) -> Error {
         let model = "a handler reads no models, a decision does; what is outside comes in through `Dep<..>`";
         return Error::new_spanned(ty, format!("{model}: expected `Context` or `Dep<{written}>`"));
     }
-    let written = ty.to_token_stream();
+    let written = written(ty);
     Error::new_spanned(
         ty,
         format!("everything outside comes in through `Dep`: write `Dep<{written}>`"),

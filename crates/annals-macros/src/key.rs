@@ -48,13 +48,13 @@ fn kind(input: &DeriveInput) -> Result<LitStr> {
         .next()
         .ok_or_else(|| Error::new(input.ident.span(), missing))?;
     if let Some(second) = found.next() {
-        return Err(Error::new(second.span(), "`#[key(..)]` is written once"));
+        return Err(Error::new_spanned(second, "`#[key(..)]` is written once"));
     }
     let kind: LitStr = attribute
         .parse_args()
         .map_err(|error| match attribute.meta.require_list() {
             Ok(_) => Error::new(error.span(), missing),
-            Err(_) => Error::new(attribute.span(), missing),
+            Err(_) => Error::new_spanned(attribute, missing),
         })?;
     word::check_kind(&kind)?;
     Ok(kind)

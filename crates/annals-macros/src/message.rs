@@ -11,6 +11,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Error, Ident, LitInt, LitStr, Result, Token, Type};
 
+use crate::shape::{at, written};
 use crate::word;
 
 /// The attribute that names a message.
@@ -36,8 +37,8 @@ impl Naming {
             return Err(Error::new(input.ident.span(), missing));
         };
         if let Some(second) = found.next() {
-            return Err(Error::new(
-                second.span(),
+            return Err(Error::new_spanned(
+                second,
                 format!("`#[{attribute}(..)]` is written once"),
             ));
         }
@@ -46,7 +47,7 @@ impl Naming {
 
     fn read(attribute: &Attribute, missing: &str) -> Result<Self> {
         if attribute.meta.require_list().is_err() {
-            return Err(Error::new(attribute.span(), missing));
+            return Err(Error::new_spanned(attribute, missing));
         }
         let naming = attribute.parse_args_with(|input: ParseStream<'_>| Self::parse(input, missing))?;
         word::check_name(&naming.name)?;
@@ -91,12 +92,13 @@ impl Naming {
     /// The impl of `Message` and all that is checked about it.
     pub(crate) fn message(&self, ident: &Ident) -> TokenStream {
         let Self { name, version, .. } = self;
-        let older = self.decode_older(ident);
+        let older = self.decode_older();
         let check = self.check_older(ident);
         quote! {
             #[automatically_derived]
             impl ::annals::__private::Named for #ident {
                 const NAME: &'static str = #name;
+                const NUMBER: u16 = #version;
             }
 
             #[automatically_derived]
@@ -121,37 +123,33 @@ impl Naming {
         }
     }
 
-    fn decode_older(&self, ident: &Ident) -> Option<TokenStream> {
+    fn decode_older(&self) -> Option<TokenStream> {
         let older = self.from.as_ref()?;
         let last = self.version - 1;
-        Some(quote! {
-            1..=#last => ::core::result::Result::map(
-                <#older as ::annals::message::Message>::decode(version, data),
-                <#ident as ::core::convert::From<#older>>::from,
-            ),
-        })
+        let here = Ident::new("Self", at(older.span()));
+        let lift =
+            quote_spanned!(at(older.span())=> ::annals::__private::lift::<#older, #here>(version, data));
+        Some(quote!(1..=#last => #lift,))
     }
 
     fn check_older(&self, ident: &Ident) -> Option<TokenStream> {
         let older = self.from.as_ref()?;
         let (name, version, last) = (&self.name, self.version, self.version - 1);
-        let written = quote!(#older).to_string();
+        let from = format!("from = {}", written(older));
         let other_name = format!(
-            "`from = {written}` must be the version before of the same message: it is not named {:?} as `{ident}` is",
+            "`{from}` must be the version before of the same message, but it is not named {:?} as `{ident}` is",
             name.value()
         );
         let other_version = format!(
-            "versions rise by one: `{ident}` is version {version}, so `from = {written}` must be version {last}"
+            "versions rise by one: `{ident}` is version {version}, so `{from}` must be version {last}"
         );
-        Some(quote_spanned! {older.span()=>
+        Some(quote_spanned! {at(older.span())=>
             const _: () = {
-                const fn lifts<Older: ::annals::__private::Named>() {}
-                lifts::<#older>();
                 ::core::assert!(
                     ::annals::__private::same(<#older as ::annals::__private::Named>::NAME, #name),
                     #other_name
                 );
-                ::core::assert!(<#older as ::annals::message::Message>::VERSION == #last, #other_version);
+                ::core::assert!(<#older as ::annals::__private::Named>::NUMBER == #last, #other_version);
             };
         })
     }

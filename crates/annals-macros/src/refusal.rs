@@ -6,7 +6,6 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Ident, LitStr, Result};
 
 use crate::shape::no_generics;
@@ -22,8 +21,8 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         }
         Data::Enum(data) => {
             if let Some(attribute) = code_attribute(&input.attrs)? {
-                return Err(Error::new(
-                    attribute.span(),
+                return Err(Error::new_spanned(
+                    attribute,
                     "codes belong to the variants of an enum",
                 ));
             }
@@ -56,7 +55,7 @@ fn code_attribute(attributes: &[Attribute]) -> Result<Option<&Attribute>> {
         .iter()
         .filter(|attribute| attribute.path().is_ident("code"));
     match (found.next(), found.next()) {
-        (_, Some(second)) => Err(Error::new(second.span(), "`#[code(..)]` is written once")),
+        (_, Some(second)) => Err(Error::new_spanned(second, "`#[code(..)]` is written once")),
         (first, None) => Ok(first),
     }
 }

@@ -4,6 +4,7 @@
 //! an `Option` or `Vec` behind one treats the field as a plain key, and the compiler says that it is none.
 
 use proc_macro2::Span;
+use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
@@ -39,6 +40,28 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
         Type::Group(inner) => last_segment(&inner.elem),
         _ => None,
     }
+}
+
+/// The span of code that a macro wrote and that an error should show as if it stood where `span` is.
+pub(crate) fn at(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+/// Syntax as a person writes it, for errors: `Vec<Line>`, not `Vec < Line >`.
+pub(crate) fn written(syntax: &impl ToTokens) -> String {
+    let spaced = syntax.to_token_stream().to_string();
+    let pairs = [
+        (" < ", "<"),
+        (" >", ">"),
+        (" :: ", "::"),
+        (" ,", ","),
+        ("& ", "&"),
+        ("< ", "<"),
+        (":: ", "::"),
+    ];
+    pairs
+        .iter()
+        .fold(spaced, |text, (from, to)| text.replace(from, to))
 }
 
 /// Whether a type is written with this last name.

@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Attribute, Error, FnArg, ItemFn, Result, ReturnType, Type};
 
-use crate::shape::{arguments, no_generics};
+use crate::shape::{arguments, no_generics, written};
 
 /// A signature that fits.
 pub(crate) struct Parts<'a> {
@@ -50,7 +50,7 @@ pub(crate) fn read<'a>(function: &'a ItemFn, kind: &Kind) -> Result<Parts<'a>> {
         return Err(Error::new(signature.paren_token.span.join(), none));
     };
     if let Type::Reference(reference) = first {
-        let written = reference.elem.to_token_stream();
+        let written = written(&reference.elem);
         let owned = format!("{what} takes its {message} by value: `{message}: {written}`");
         return Err(Error::new_spanned(first, owned));
     }

@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Attribute, Error, Field, Member, Result, Type};
 
-use crate::shape::{Count, ItemKey};
+use crate::shape::{Count, ItemKey, at};
 
 /// A field whose keys become tags.
 pub(crate) struct TagField<'a> {
@@ -25,7 +25,7 @@ impl TagField<'_> {
             let key = &each.field;
             let tag = match &each.ty {
                 Some(ty) => quote!(<#ty as ::annals::key::Key>::tag(&item.#key)?),
-                None => quote_spanned!(each.span()=> ::annals::key::Key::tag(&item.#key)?),
+                None => quote_spanned!(at(each.span())=> ::annals::key::Key::tag(&item.#key)?),
             };
             return quote! {
                 for item in &self.#member {

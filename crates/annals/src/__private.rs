@@ -9,20 +9,26 @@ use annals_core::id::IdSource;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 
+use crate::boundary::{HasKeys, Member};
+use crate::command::Command;
 use crate::context::{Context, Request};
+use crate::event::Event;
 use crate::message::{DecodeError, Message};
+use crate::model::Model;
 
 pub use serde;
 
-/// The stored name of a derived event or command, comparable at compile time.
+/// The stored name and version of a derived event or command, comparable at compile time.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no name of its own to be stored under",
     label = "expected a type that derives `Event` or `Command`",
     note = "derive it: `#[derive(Event, Serialize, Deserialize)] #[event(\"order.placed\")] struct {Self} {{ .. }}`"
 )]
-pub trait Named {
+pub trait Named: Message {
     /// As `Message::TYPE`.
     const NAME: &'static str;
+    /// As `Message::VERSION`.
+    const NUMBER: u16;
 }
 
 /// Whether two names are the same.
@@ -90,4 +96,30 @@ pub fn context(now: Timestamp, attempt: u32, ids: Arc<dyn IdSource>, request: Re
         ids,
         request,
     }
+}
+
+/// Checks that a decision's first parameter is a command.
+pub const fn takes<C: Command>() {}
+
+/// Checks that a decision on a command can read a model, or a struct of named models.
+pub const fn reads<C, M: Member<C>>() {}
+
+/// Checks that a decision on a command can read a model for each key of a list.
+pub const fn reads_each<C, M: Listed<C>>() {}
+
+/// A model whose keys a command lists. Says of the model what [`HasKeys`] says of the command, so that an error points
+/// at the model.
+pub trait Listed<C> {}
+
+impl<C: HasKeys<M::Key>, M: Model> Listed<C> for M {}
+
+/// Checks that a set is one of events.
+pub const fn contains<E: Event>() {}
+
+/// Reads content of an older version and lifts it.
+///
+/// # Errors
+/// As [`Message::decode`] of the older version.
+pub fn lift<Older: Named, New: From<Older>>(version: u16, data: &[u8]) -> Result<New, DecodeError> {
+    Older::decode(version, data).map(New::from)
 }

@@ -54,7 +54,7 @@ fn texts(tags: &[Tag]) -> Vec<&str> {
 
 fn import() -> Import {
     Import {
-        date: "2010-12-01T08:26:00Z".parse().unwrap(),
+        date: "2010-12-01T08:26:00Z".parse().expect("a moment as it is written"),
         order: order(1),
         skus: vec![sku("b"), sku("a"), sku("b")],
     }

@@ -105,7 +105,7 @@ fn ping(_: Ping) -> Result<(), std::convert::Infallible> {
 type BoundaryOf<C> = <C as Decide>::Boundary;
 
 fn want<C: Decide>(command: &C) -> Vec<Wanted> {
-    <BoundaryOf<C> as annals::boundary::Boundary<C>>::want(command).unwrap()
+    <BoundaryOf<C> as annals::boundary::Boundary<C>>::want(command).expect("its keys make tags")
 }
 
 fn decide<C: Decide>(command: C, states: Vec<AnyState>) -> Result<C::Output, C::Refusal> {

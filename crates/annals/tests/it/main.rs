@@ -16,3 +16,5 @@ mod refusal;
 mod decide;
 /// `#[handler]`: what a handler needs and is given.
 mod handle;
+/// What is said when something is missing: each file in `tests/ui` with the message beside it.
+mod ui;
