@@ -3,5 +3,7 @@
 // A test may stop at the first surprise.
 #![allow(clippy::unwrap_used)]
 
+/// Both stores keep the one contract.
+mod conformance;
 /// What only the embedded store has: folders, locks, reopening.
 mod embedded;
