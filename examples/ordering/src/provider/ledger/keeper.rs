@@ -9,6 +9,7 @@
 //!
 //! It does not know HTTP.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -18,6 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::protocol::{Account, Charge, ChargeRequest, Refund, RefundRequest, Totals};
 use super::book::{Book, Decided, Undecided};
 use super::file::{LedgerFile, OpenError, Replayed};
+
+#[cfg(test)]
+mod tests;
 
 const QUEUE_MAX: usize = 4_096;
 const BATCH_MAX: usize = 1_024;
@@ -91,23 +95,32 @@ impl Ledger {
         entries_max: u64,
     ) -> Result<(Self, Replayed, JoinHandle<()>), OpenError> {
         let mut book = Book::new(entries_max);
-        let (file, replayed) = LedgerFile::open(folder, |entry| book.replay(&entry))?;
+        let (mut file, replayed) = LedgerFile::open(folder, |entry| book.replay(&entry))?;
+        let started = Self::start(book, move |lines| file.append(lines));
+        let (ledger, thread) = started.map_err(|source| OpenError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok((ledger, replayed, thread))
+    }
+
+    /// Starts the thread, which makes lines durable by `append`.
+    fn start(
+        mut book: Book,
+        append: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         book.publish();
         let book = Arc::new(Mutex::new(book));
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let keeper = Keeper {
             jobs,
-            file,
+            append,
             book: Arc::clone(&book),
         };
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || keeper.run());
-        let thread = thread.map_err(|source| OpenError::Io {
-            path: folder.to_owned(),
-            source,
-        })?;
-        Ok((Self { queue, book }, replayed, thread))
+            .spawn(move || keeper.run())?;
+        Ok((Self { queue, book }, thread))
     }
 
     /// Answers a charge once it is on the disk.
@@ -174,20 +187,20 @@ impl Ledger {
     }
 }
 
-struct Keeper {
+struct Keeper<A> {
     jobs: mpsc::Receiver<Job>,
-    file: LedgerFile,
+    append: A,
     book: Arc<Mutex<Book>>,
 }
 
-impl Keeper {
+impl<A: FnMut(&[u8]) -> io::Result<()>> Keeper<A> {
     fn run(mut self) {
         let (mut jobs, mut lines) = (Vec::with_capacity(BATCH_MAX), Vec::new());
         while self.jobs.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
             lines.clear();
             let pending = self.decide(jobs.drain(..), &mut lines);
             if !lines.is_empty()
-                && let Err(error) = self.file.append(&lines)
+                && let Err(error) = (self.append)(&lines)
             {
                 eprintln!("the ledger could not be written: {error}; start the program again");
                 // Dropping the queue tells everybody that the ledger has stopped.
