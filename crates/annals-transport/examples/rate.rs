@@ -1,10 +1,10 @@
-//! How fast the embedded broker is when its store costs next to nothing: publish, deliver, settle.
+//! How fast the embedded broker is: publish, deliver, settle; first on a store that costs next to nothing, then on disk.
 //!
 //! `cargo run --release -p annals-transport --example rate [messages] [batch] [keys]`
 //!
-//! The store is a `Vec` with a map of ids: what is measured is the broker. Everything runs on one thread, one thing
-//! after the other. A store on disk adds a flush per published batch, and one per settlement that is not settled
-//! together with others.
+//! The first store is a `Vec` with a map of ids, so what is measured is the broker. The second is the embedded store in
+//! a temporary folder; it adds a flush per published batch and per write of settlements, and gets a tenth of the
+//! messages. The caller does one thing after the other, on one thread.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -21,9 +21,11 @@ use annals_core::port::transport::{Message, Published, Settlement, Start, Subscr
 use annals_core::position::{Position, Revision};
 use annals_core::tag::Tag;
 use annals_core::time::{Clock, SystemClock, Timestamp};
+use annals_store::{EmbeddedStore, Options};
 use annals_transport::embedded::EmbeddedBroker;
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// A store that does the least a broker needs: no conditions but on marks, no revisions.
 #[derive(Clone)]
@@ -182,9 +184,9 @@ fn message(number: u64, keys: u64) -> Message {
     }
 }
 
-fn subscription(start: Start) -> Subscribe {
+fn subscription(group: &str, start: Start) -> Subscribe {
     Subscribe {
-        group: "shipping".into(),
+        group: group.into(),
         topics: vec!["orders".into()],
         start,
     }
@@ -196,48 +198,89 @@ fn report(what: &str, count: usize, begun: Instant) {
     println!("{what:<44} {count:>8} messages in {took:>10.1?}: {rate:>9.0} a second");
 }
 
+/// What to measure.
+#[derive(Clone, Copy)]
+struct Load {
+    count: usize,
+    batch: usize,
+    keys: u64,
+}
+
+async fn measure(store: Arc<dyn EventStore>, load: Load) {
+    let broker = EmbeddedBroker::new(store, Arc::new(SystemClock));
+    let messages: Vec<_> = (0..load.count as u64)
+        .map(|number| message(number, load.keys))
+        .collect();
+    let begun = Instant::now();
+    for batch in messages.chunks(load.batch) {
+        let outcomes = broker.publish(batch.to_vec()).await;
+        assert!(outcomes.iter().all(|outcome| *outcome == Published::Stored));
+    }
+    report("publish", load.count, begun);
+
+    let begun = Instant::now();
+    let start = subscription("reader", Start::At(Position::ZERO));
+    let mut consumer = broker.subscribe(start).await.expect("a subscription");
+    let mut seen = 0;
+    while seen < load.count {
+        seen += consumer.next(load.batch).await.expect("deliveries").len();
+    }
+    report("deliver, the subscriber keeps the checkpoint", seen, begun);
+
+    for together in [true, false] {
+        let group = if together {
+            "settled together"
+        } else {
+            "settled one by one"
+        };
+        let begun = Instant::now();
+        let settled = drain(&broker, group, load, together).await;
+        report(&format!("deliver to a group, {group}"), settled, begun);
+    }
+}
+
+async fn drain(broker: &EmbeddedBroker, group: &str, load: Load, together: bool) -> usize {
+    let subscription = subscription(group, Start::Group);
+    let mut consumer = broker.subscribe(subscription).await.expect("a subscription");
+    let mut settled = 0;
+    while settled < load.count {
+        let deliveries = consumer.next(load.batch).await.expect("deliveries");
+        settled += deliveries.len();
+        let mut settling = JoinSet::new();
+        for delivery in deliveries {
+            if together {
+                settling.spawn(delivery.settle(Settlement::Done));
+            } else {
+                delivery.settle(Settlement::Done).await.expect("settled");
+            }
+        }
+        while let Some(ended) = settling.join_next().await {
+            ended.expect("the task ended").expect("settled");
+        }
+    }
+    settled
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let mut arguments = std::env::args()
         .skip(1)
         .map(|text| text.parse().expect("a number"));
-    let count = arguments.next().unwrap_or(200_000_usize);
-    let batch = arguments.next().unwrap_or(500_usize);
-    let keys = arguments.next().unwrap_or(1_000_usize) as u64;
-    println!("{count} messages of 200 bytes, batches of {batch}, {keys} keys, one thread");
+    let load = Load {
+        count: arguments.next().unwrap_or(200_000),
+        batch: arguments.next().unwrap_or(500),
+        keys: arguments.next().unwrap_or(1_000) as u64,
+    };
+    println!(
+        "messages of 200 bytes, batches of {}, {} keys",
+        load.batch, load.keys
+    );
+    println!("on a store that costs next to nothing");
+    measure(Arc::new(Shelf::new()), load).await;
 
-    let broker = EmbeddedBroker::new(Arc::new(Shelf::new()), Arc::new(SystemClock));
-    let messages: Vec<_> = (0..count as u64).map(|number| message(number, keys)).collect();
-    let begun = Instant::now();
-    for batch in messages.chunks(batch) {
-        let outcomes = broker.publish(batch.to_vec()).await;
-        assert!(outcomes.iter().all(|outcome| *outcome == Published::Stored));
-    }
-    report("publish", count, begun);
-
-    let begun = Instant::now();
-    let start = Start::At(Position::ZERO);
-    let mut consumer = broker
-        .subscribe(subscription(start))
-        .await
-        .expect("a subscription");
-    let mut seen = 0;
-    while seen < count {
-        seen += consumer.next(batch).await.expect("deliveries").len();
-    }
-    report("deliver, the subscriber keeps the checkpoint", seen, begun);
-
-    let begun = Instant::now();
-    let mut consumer = broker
-        .subscribe(subscription(Start::Group))
-        .await
-        .expect("a subscription");
-    let mut settled = 0;
-    while settled < count {
-        for delivery in consumer.next(batch).await.expect("deliveries") {
-            delivery.settle(Settlement::Done).await.expect("settled");
-            settled += 1;
-        }
-    }
-    report("deliver to a group and settle one by one", settled, begun);
+    println!("on the embedded store, on disk");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = EmbeddedStore::open(dir.path(), Options::new()).expect("a new store");
+    let count = (load.count / 10).max(1);
+    measure(Arc::new(store), Load { count, ..load }).await;
 }

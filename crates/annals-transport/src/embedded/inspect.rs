@@ -1,7 +1,8 @@
 //! Looking at topics and groups from outside, for status pages and operators.
 //!
 //! In: the broker's store. Out: plain numbers. What is counted is what is durable, so it is the same before and after a
-//! restart; only what consumers hold at the moment comes from memory, and is added by the broker.
+//! restart; only what consumers hold at the moment comes from memory, and is added by the broker. Topics are counted by
+//! their tag, so a message that carries the tag of another topic as its own (`topic:` is not reserved) counts there too.
 
 use annals_core::kind::ErrorKind;
 use annals_core::port::store::{EventStore, ReadError};

@@ -14,6 +14,12 @@
 //! 5. Two brokers that were given one store do not both lead a group: the later one does, and a settlement of the
 //!    earlier one is refused and changes nothing.
 //!
+//! What it costs: publishing a batch is one append. So is a write of settlements; those that are settled at the same time
+//! share one, those settled one after the other have one each, and on disk that is a flush each. A subscriber that keeps
+//! its own checkpoint ([`Start::At`]) costs the broker no write at all.
+//!
+//! [`Start::At`]: annals_core::port::transport::Start::At
+//!
 //! The broker starts no task: work is done inside the calls of publishers and consumers. It works inside one process;
 //! that a second one keeps out is the store's matter.
 //!

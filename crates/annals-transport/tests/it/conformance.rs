@@ -6,7 +6,7 @@ use std::time::Duration;
 use annals_core::id::EventId;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::Transport;
-use annals_store::MemoryStore;
+use annals_store::{EmbeddedStore, MemoryStore, Options};
 use annals_testkit::conformance::transport::{self, Parking, Rig};
 use annals_transport::embedded::EmbeddedBroker;
 
@@ -47,6 +47,30 @@ impl InMemory {
 
     fn broker(&self) -> EmbeddedBroker {
         EmbeddedBroker::new(self.0.clone(), RuntimeClock::start())
+    }
+}
+
+/// The embedded store is opened from its folder each time.
+struct OnDisk(tempfile::TempDir);
+
+impl OnDisk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn slack() -> Duration {
+        Duration::from_secs(2)
+    }
+
+    fn broker(&self) -> EmbeddedBroker {
+        let store = EmbeddedStore::open(self.0.path(), Options::new()).unwrap();
+        EmbeddedBroker::new(Arc::new(store), RuntimeClock::start())
+    }
+}
+
+impl Rig for OnDisk {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn Transport>> {
+        Box::pin(async move { Arc::new(self.broker()) as Arc<dyn Transport> })
     }
 }
 
@@ -116,3 +140,5 @@ impl Rig for InMemory {
 }
 
 suite!(in_memory, InMemory, tokio::test(start_paused = true));
+
+suite!(on_disk, OnDisk, tokio::test);

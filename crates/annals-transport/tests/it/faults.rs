@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use annals_core::kind::ErrorKind;
 use annals_core::port::store::{AppendError, EventStore, ReadError};
-use annals_core::port::transport::{ReceiveError, Settlement, SubscribeError};
+use annals_core::port::transport::{Published, ReceiveError, Settlement, SubscribeError, Transport};
+use annals_store::{EmbeddedStore, Options};
 use annals_transport::embedded::InspectError;
 
 use crate::bench::{
-    Bench, all_done, done, exact, id, is_lost, next, next_one, number, numbers, park, quiet, retry,
+    Bench, all_done, done, exact, id, is_lost, message, next, next_one, number, numbers, park, quiet, retry,
 };
 use crate::faulty::{Fault, FaultyStore};
 
@@ -257,4 +258,31 @@ async fn a_requeue_that_was_not_written_or_not_awaited_can_be_asked_for_again() 
     tokio::time::sleep(Duration::from_secs(1)).await;
     quiet(&mut consumer).await;
     assert_eq!(store.healthy().end().get(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_ends_everything_in_good_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(dir.path(), Options::new()).unwrap();
+    let bench = Bench::on(Arc::new(store.clone()));
+    bench.publish("orders", 0, 2, 2).await;
+    let mut consumer = bench.join("shipping", &["orders"]).await;
+    let mut deliveries = next(&mut consumer, 2).await;
+    done(deliveries.remove(0)).await;
+    let waiting = tokio::spawn(async move { consumer.next(1).await });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    store.close();
+    let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    let ended = ended.expect("a waiting call ends").unwrap();
+    assert!(matches!(ended, Err(ReceiveError::Closed)), "{ended:?}");
+    let settled = deliveries.remove(0).settle(Settlement::Done).await;
+    assert!(matches!(settled, Err(ReceiveError::Closed)), "{settled:?}");
+    let outcomes = bench.broker.publish(vec![message("orders", 2, 2)]).await;
+    assert!(matches!(&outcomes[0], Published::Unknown(_)), "{outcomes:?}");
+    drop((store, bench));
+
+    let again = EmbeddedStore::open(dir.path(), Options::new()).unwrap();
+    let bench = Bench::on(Arc::new(again));
+    let mut consumer = bench.join("shipping", &["orders"]).await;
+    assert_eq!(numbers(&next(&mut consumer, 2).await), [1]);
 }
