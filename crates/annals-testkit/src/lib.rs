@@ -11,3 +11,5 @@ pub mod seed;
 mod drafts;
 #[cfg(feature = "services")]
 pub mod scenario;
+#[cfg(feature = "services")]
+pub mod chain;

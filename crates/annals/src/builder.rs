@@ -35,7 +35,7 @@ use crate::process::Process;
 use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::projector::Projector;
-use crate::record::{FRAMEWORK_TYPES, Recording};
+use crate::record::{COMMAND_REFUSED, FRAMEWORK_TYPES, Recording};
 use crate::recorder;
 use crate::relay;
 use crate::service::{Follows, Inner, Service, View};
@@ -179,6 +179,7 @@ impl ServiceBuilder {
     pub fn process<P: Process>(mut self) -> Self {
         self.names.push(P::NAME.to_owned());
         self.folds_with(Fold::of::<P>());
+        self.copied.insert(COMMAND_REFUSED);
         self.processes.push(Box::new(|hub, timers| {
             let progress = Progress::new(format_smolstr!("process.{}", P::NAME));
             let manager = Manager::<P>::new(hub.clone(), timers.clone(), progress.clone());
@@ -376,6 +377,7 @@ impl ServiceBuilder {
         runners.push((inbox.progress.clone(), Follows::Topics(inbox.topics.clone())));
         tasks.spawn(inbox.run());
         let fired = Progress::new("timers");
+        runners.push((fired.clone(), Follows::Clock));
         tasks.spawn(timers.clone().run(hub.clone(), fired));
         for spawn in self.processes.drain(..) {
             let (progress, task) = spawn(hub, timers);

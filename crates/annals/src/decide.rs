@@ -50,6 +50,8 @@ pub struct How {
 /// The note that a message is handled; becomes durable together with its effect.
 #[derive(Debug, Clone)]
 pub struct MessageDone {
+    /// The tags of the message: its refusal carries them too, so that it finds the instance that sent it.
+    pub tags: Vec<Tag>,
     /// Must not be set yet.
     pub condition: Condition,
     /// Sets it, and whatever else goes with it.
@@ -171,7 +173,12 @@ impl Decider {
         }
         let (mut folded, end) = match self.load(errand).await {
             Ok(loaded) => loaded,
-            Err(error) => return Tried::Ended(Err(error)),
+            Err(error) => {
+                if let ExecuteError::StaleBuild { .. } = &error {
+                    self.note(errand, &error.code(), &error.to_string(), attempt);
+                }
+                return Tried::Ended(Err(error));
+            }
         };
         let context = Context {
             now: self.recording.world.now(),
@@ -324,20 +331,19 @@ impl Decider {
         refusal: C::Refusal,
     ) -> Tried<C::Refusal> {
         let any = AnyRefusal::of(&refusal);
-        self.note(errand, &any.code, &any.detail, attempt);
         let events = if errand.how.message.is_some() {
             vec![self.refused_event(errand, &any)]
         } else {
             Vec::new()
         };
-        let append = self.append(errand, end, events, Answer::Refused(any));
-        if append.events.is_empty() && append.marks.is_empty() {
-            return Tried::Ended(Err(ExecuteError::Refused(refusal)));
+        let append = self.append(errand, end, events, Answer::Refused(any.clone()));
+        if !(append.events.is_empty() && append.marks.is_empty())
+            && let Err(error) = self.store.append(append).await
+        {
+            return self.not_appended(errand, attempt, error);
         }
-        match self.store.append(append).await {
-            Ok(_) => Tried::Ended(Err(ExecuteError::Refused(refusal))),
-            Err(error) => self.not_appended(errand, attempt, error),
-        }
+        self.note(errand, &any.code, &any.detail, attempt);
+        Tried::Ended(Err(ExecuteError::Refused(refusal)))
     }
 
     fn refused_event<C: Decide>(&self, errand: &Errand<'_, C>, refusal: &AnyRefusal) -> NewEvent {
@@ -349,8 +355,10 @@ impl Decider {
         let data = serde_json::to_vec(&refused)
             .expect("a refusal is made of strings")
             .into();
-        self.recording
-            .own(COMMAND_REFUSED, errand.tags.clone(), data, &errand.request)
+        let sent = errand.how.message.iter().flat_map(|message| &message.tags);
+        let mut tags = errand.tags.clone();
+        tags.extend(sent.filter(|tag| !errand.tags.contains(tag)).cloned());
+        self.recording.own(COMMAND_REFUSED, tags, data, &errand.request)
     }
 
     fn append<C: Decide>(

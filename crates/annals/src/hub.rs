@@ -6,6 +6,7 @@ use std::time::Duration;
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{Append, AppendError, EventStore, ReadError};
 use annals_core::position::Position;
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
@@ -42,7 +43,7 @@ impl Stop {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        *self.stopped.borrow()
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
     }
 }
 
@@ -56,6 +57,11 @@ impl Hub {
 
     pub(crate) fn checkpoint_mark(name: &str, position: Position) -> Mark {
         Mark::set(MarkKey::new(CHECKPOINT, name), position.to_string())
+    }
+
+    /// What the mark of a checkpoint holds: nothing at the beginning, where none was set yet.
+    pub(crate) fn checkpoint_value(position: Position) -> Option<Bytes> {
+        (position > Position::ZERO).then(|| position.to_string().into())
     }
 
     /// Appends until it is known to have happened, or cannot happen, or it is time to stop.

@@ -8,16 +8,18 @@
 //! service chose.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use annals_core::condition::Condition;
 use annals_core::event::{EventType, NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::mark::{Mark, MarkKey};
-use annals_core::port::store::{Append, AppendError};
+use annals_core::port::store::{Append, AppendError, ReadError};
 use annals_core::port::transport::{Consumer, Delivery, Start, Subscribe, Topic, Transport};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -77,8 +79,17 @@ struct Finished {
     key: Option<Tag>,
     position: Option<Position>,
     id: EventId,
-    parked: bool,
-    trouble: Option<String>,
+    ended: Result<Ended, String>,
+}
+
+/// How the work on a message ended.
+enum Ended {
+    /// Its effect is durable.
+    Done,
+    /// It is put aside.
+    Parked,
+    /// The service stops; the message comes back after the next start.
+    Stopped,
 }
 
 /// Everything that changes while an inbox runs.
@@ -91,6 +102,8 @@ struct Running {
     handled: HashSet<EventId>,
     /// Keys that are parked with everything that follows.
     parked_keys: HashSet<Tag>,
+    /// Parked messages that are under way again, or wait for it.
+    taken_up: HashSet<EventId>,
     saved: Position,
 }
 
@@ -99,11 +112,16 @@ impl Inbox {
     pub(crate) async fn run(mut self) {
         let mut failures = 0;
         while !self.hub.stop.is_stopped() {
+            let before = self.progress.position();
             match self.take_in().await {
                 Ok(()) => return,
                 Err(trouble) => {
                     self.progress.trouble(Some(trouble));
-                    failures += 1;
+                    failures = if self.progress.position() > before {
+                        1
+                    } else {
+                        failures + 1
+                    };
                     self.hub.pause(failures).await;
                 }
             }
@@ -123,6 +141,7 @@ impl Inbox {
             .subscribe(subscribe)
             .await
             .map_err(|error| error.to_string())?;
+        self.progress.trouble(None);
         let mut stop = self.hub.stop.clone();
         loop {
             let room = WINDOW_MAX.saturating_sub(running.window.open());
@@ -169,12 +188,14 @@ impl Inbox {
             OnFailure::Park | OnFailure::Block => HashSet::new(),
         };
         self.progress.reached(saved);
+        self.progress.in_flight(0);
         Ok(Running {
             window: Window::starting_at(saved),
             busy: HashMap::new(),
             tasks: JoinSet::new(),
             handled,
             parked_keys,
+            taken_up: HashSet::new(),
             saved,
         })
     }
@@ -187,6 +208,9 @@ impl Inbox {
                     "this transport gives no positions; the inbox needs a log it can read again".into(),
                 );
             };
+            if position < running.window.end() {
+                continue;
+            }
             running.window.begin(position);
             let message = Arc::new(delivery.message.event);
             let taken = running.handled.contains(&message.id);
@@ -210,9 +234,9 @@ impl Inbox {
                 },
             );
         }
-        self.progress.in_flight(running.window.open() + copies.len());
+        self.progress.in_flight(running.under_way() + copies.len());
         self.copy(copies).await?;
-        self.progress.in_flight(running.window.open());
+        self.progress.in_flight(running.under_way());
         Ok(())
     }
 
@@ -285,29 +309,36 @@ impl Inbox {
         running: &mut Running,
         finished: Result<Finished, tokio::task::JoinError>,
     ) -> Result<(), String> {
-        let finished = finished.map_err(|error| format!("a handler panicked: {error}"))?;
-        if let Some(trouble) = finished.trouble {
-            return Err(trouble);
-        }
-        if let Some(position) = finished.position {
-            running.window.finish(position, Some(finished.id));
-        }
-        self.progress.handled(1);
-        self.progress.in_flight(running.window.open());
-        let Some(key) = finished.key else { return Ok(()) };
-        if finished.parked && self.on_failure == OnFailure::ParkKey {
-            running.parked_keys.insert(key.clone());
-        }
-        let Some(waiting) = running.busy.get_mut(&key) else {
-            return Ok(());
-        };
-        match waiting.pop_front() {
-            Some(job) => self.spawn(running, job),
+        let finished = finished.map_err(|error| format!("the work on a message ended badly: {error}"))?;
+        let ended = finished.ended?;
+        match finished.position {
+            _ if matches!(ended, Ended::Stopped) => return Ok(()),
+            Some(position) => running.window.finish(position, Some(finished.id)),
             None => {
-                running.busy.remove(&key);
+                running.taken_up.remove(&finished.id);
             }
         }
+        if let Some(key) = finished.key {
+            if matches!(ended, Ended::Parked) && self.on_failure == OnFailure::ParkKey {
+                running.parked_keys.insert(key.clone());
+            }
+            self.next_of(running, &key);
+        }
+        self.progress.handled(1);
+        self.progress.in_flight(running.under_way());
         Ok(())
+    }
+
+    /// Begins what waits behind a message of its key. What was taken up again with it stays parked if it was parked
+    /// anew, so that the order of the key holds.
+    fn next_of(&self, running: &mut Running, key: &Tag) {
+        while let Some(job) = running.busy.get_mut(key).and_then(VecDeque::pop_front) {
+            if job.parked.is_none() || !running.parked_keys.contains(key) {
+                return self.spawn(running, job);
+            }
+            running.taken_up.remove(&job.message.id);
+        }
+        running.busy.remove(key);
     }
 
     /// Moves the durable checkpoint, and drops the notes it makes superfluous.
@@ -338,36 +369,66 @@ impl Inbox {
         Ok(())
     }
 
-    /// Takes a parked message up again; no effect if it is not parked.
+    /// Takes a parked message up again, with all of its key where keys are parked; no effect if it is not parked.
     async fn requeue(&self, running: &mut Running, id: EventId) -> Result<(), String> {
-        let found = parked::find(&*self.hub.store, id)
-            .await
-            .map_err(|error| error.to_string())?;
-        if let Some((parked, message)) = found {
+        self.progress.in_flight(running.under_way() + 1);
+        let wanted = self.parked_with(id).await.map_err(|error| error.to_string())?;
+        for (parked, message) in wanted {
+            if !running.taken_up.insert(message.id) {
+                continue;
+            }
             if let Some(key) = message.partition_tag() {
                 running.parked_keys.remove(key);
             }
-            let topic = parked.topic.clone();
-            self.begin(
-                running,
-                Job {
-                    message: Arc::new(message),
-                    topic,
-                    position: None,
-                    parked: Some(parked),
-                },
-            );
+            let job = Job {
+                topic: parked.topic.clone(),
+                message: Arc::new(message),
+                position: None,
+                parked: Some(parked),
+            };
+            self.begin(running, job);
         }
+        self.progress.in_flight(running.under_way());
         Ok(())
+    }
+
+    /// The message, or everything parked of its key where keys are parked, in order.
+    async fn parked_with(&self, id: EventId) -> Result<Vec<(Parked, NewEvent)>, ReadError> {
+        let store = &*self.hub.store;
+        let Some(found) = parked::find(store, id).await? else {
+            return Ok(Vec::new());
+        };
+        let key = found.0.key.clone();
+        if self.on_failure != OnFailure::ParkKey || key.is_none() {
+            return Ok(vec![found]);
+        }
+        let mut same = Vec::new();
+        for parked in parked::list(store)
+            .await?
+            .into_iter()
+            .filter(|parked| parked.key == key)
+        {
+            same.extend(parked::find(store, parked.id).await?);
+        }
+        same.sort_by_key(|(parked, _)| parked.position);
+        Ok(same)
     }
 
     /// Lets what is under way finish; what waits comes back after the next start.
     async fn drain(&self, mut running: Running) -> Result<(), String> {
         running.busy.values_mut().for_each(VecDeque::clear);
         while let Some(finished) = running.tasks.join_next().await {
-            self.finished(&mut running, finished)?;
+            if let Err(trouble) = self.finished(&mut running, finished) {
+                self.progress.trouble(Some(trouble));
+            }
         }
         self.save(&mut running).await
+    }
+}
+
+impl Running {
+    fn under_way(&self) -> usize {
+        self.window.open() + self.taken_up.len()
     }
 }
 
@@ -391,23 +452,16 @@ struct Work {
 
 impl Work {
     async fn run(self) -> Finished {
-        let outcome = self.try_until_done().await;
-        let key = self.job.message.partition_tag().cloned();
-        let (parked, trouble) = match outcome {
-            Ok(parked) => (parked, None),
-            Err(trouble) => (false, Some(trouble)),
-        };
+        let ended = self.try_until_done().await;
         Finished {
-            key,
+            key: self.job.message.partition_tag().cloned(),
             position: self.job.position,
             id: self.job.message.id,
-            parked,
-            trouble,
+            ended,
         }
     }
 
-    /// Whether it ended parked.
-    async fn try_until_done(&self) -> Result<bool, String> {
+    async fn try_until_done(&self) -> Result<Ended, String> {
         let Some(taker) = &self.taker else {
             return self
                 .park("no command or handler of this service takes it", 0)
@@ -419,9 +473,8 @@ impl Work {
         let mut attempt = self.attempts_before().await?;
         loop {
             attempt += 1;
-            let message = Arc::clone(&self.job.message);
-            match taker.take(message, self.done(), attempt).await {
-                Handled::Done => return Ok(false),
+            match self.take(&**taker, attempt).await {
+                Handled::Done => return Ok(Ended::Done),
                 Handled::Hopeless(reason) => return self.park(&reason, attempt).await,
                 Handled::Failed(reason) => {
                     let exhausted = attempt >= taker.attempts_max();
@@ -432,9 +485,22 @@ impl Work {
                 }
             }
             if self.hub.stop.is_stopped() {
-                return Err("stopped while a message was being tried again".into());
+                return Ok(Ended::Stopped);
             }
         }
+    }
+
+    /// One attempt. A panic is a failure of this message, and not of those beside it.
+    async fn take(&self, taker: &dyn Taker, attempt: u32) -> Handled {
+        let message = Arc::clone(&self.job.message);
+        let handled = AssertUnwindSafe(taker.take(message, self.done(), attempt))
+            .catch_unwind()
+            .await;
+        handled.unwrap_or_else(|panic| {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+            Handled::Failed(format!("it panicked: {}", words.unwrap_or("without words")))
+        })
     }
 
     async fn attempts_before(&self) -> Result<u32, String> {
@@ -482,8 +548,10 @@ impl Work {
     /// The note that becomes durable together with the effect.
     fn done(&self) -> MessageDone {
         let id = self.job.message.id;
+        let tags = self.job.message.tags.clone();
         match &self.job.parked {
             None => MessageDone {
+                tags,
                 condition: Condition::MarkIs {
                     key: handled_key(id),
                     expected: None,
@@ -492,16 +560,20 @@ impl Work {
             },
             // Taken up again: the note is that it is parked no longer.
             Some(parked) => MessageDone {
+                tags,
                 condition: Condition::MarkIs {
                     key: parked::mark_key(id),
                     expected: parked.mark().value,
                 },
-                marks: vec![Mark::remove(parked::mark_key(id))],
+                marks: vec![
+                    Mark::remove(parked::mark_key(id)),
+                    Mark::remove(self.attempts_key()),
+                ],
             },
         }
     }
 
-    async fn park(&self, reason: &str, attempts: u32) -> Result<bool, String> {
+    async fn park(&self, reason: &str, attempts: u32) -> Result<Ended, String> {
         let message = &self.job.message;
         tracing::error!(id = %message.id, event_type = %message.event_type, attempts, "a message is parked: {reason}");
         metrics::counter!("annals_messages_parked_total").increment(1);
@@ -513,14 +585,17 @@ impl Work {
             reason: reason.to_owned(),
             attempts,
             at: self.hub.recording.world.now(),
+            position: self
+                .job
+                .position
+                .or(self.job.parked.as_ref().and_then(|before| before.position)),
         };
-        let mut marks = vec![parked.mark()];
-        let mut conditions = Vec::new();
-        if self.job.parked.is_none() {
-            let done = self.done();
-            marks.extend(done.marks);
-            conditions.push(done.condition);
-        }
+        let MessageDone {
+            condition, mut marks, ..
+        } = self.done();
+        // The last write of a mark wins: one that was parked before is parked again.
+        marks.push(parked.mark());
+        let conditions = vec![condition];
         let events = vec![parked::keep(&self.hub.recording, message, parked)];
         match self
             .hub
@@ -531,7 +606,9 @@ impl Work {
             })
             .await
         {
-            Ok(_) | Err(AppendError::Conflict(_)) => Ok(true),
+            Ok(_) => Ok(Ended::Parked),
+            // Somebody else has dealt with it meanwhile.
+            Err(AppendError::Conflict(_)) => Ok(Ended::Done),
             Err(error) => Err(error.to_string()),
         }
     }

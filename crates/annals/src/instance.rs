@@ -3,9 +3,10 @@
 //! The state is the fold of what the instance saw; the undo list and the set of running timers are the fold of what
 //! it wanted. Both can be folded again from the store at any time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use annals_core::event::{EventType, RecordedEvent};
+use annals_core::id::EventId;
 use annals_core::port::store::{EventStore, Read};
 use annals_core::position::Position;
 use annals_core::query::{Query, QueryItem};
@@ -25,6 +26,8 @@ use crate::timers::{Timer, process_tag};
 pub(crate) struct Stepped {
     pub(crate) process: SmolStr,
     pub(crate) effects: Vec<Effect>,
+    /// The ids of the commands that followed, in order.
+    pub(crate) sent: Vec<EventId>,
 }
 
 /// What an instance was told.
@@ -38,6 +41,8 @@ pub(crate) struct Instance<P> {
     pub(crate) state: P,
     undo: Vec<Sending>,
     timers: BTreeSet<SmolStr>,
+    /// Commands that were sent and not refused.
+    sent: HashSet<EventId>,
 }
 
 /// What follows from a step.
@@ -57,25 +62,37 @@ impl<P: Process> Instance<P> {
             state: P::default(),
             undo: Vec::new(),
             timers: BTreeSet::new(),
+            sent: HashSet::new(),
         }
     }
 
     /// Folds an instance as it was before the input at a position.
     pub(crate) async fn fold(store: &dyn EventStore, tag: &Tag, before: Position) -> Result<Self, FoldError> {
         let mut instance = Self::new();
+        let steps = Self::steps(store, tag).await?;
+        steps.iter().for_each(|stepped| instance.sent(&stepped.sent));
         let inputs = Query::any(inputs_of::<P>(tag));
         fold_pages(store, inputs, before, |event| {
+            if !instance.is_told(event) {
+                return Ok(());
+            }
             match decode::<P>(event) {
                 Ok(Some(input)) => instance.take_in(&input),
                 Ok(None) => {}
                 Err(source) => return Err(undecodable::<P>(tag, event, source)),
             }
-            if event.event_type == TIMER_FIRED {
-                instance.forget_timer(event);
-            }
             Ok(())
         })
         .await?;
+        for stepped in &steps {
+            instance.want(&stepped.effects);
+        }
+        Ok(instance)
+    }
+
+    /// Everything an instance wanted so far.
+    async fn steps(store: &dyn EventStore, tag: &Tag) -> Result<Vec<Stepped>, FoldError> {
+        let mut found = Vec::new();
         let steps = Query::any(vec![QueryItem {
             types: vec![PROCESS_STEPPED].into(),
             tags: vec![tag.clone(), process_tag(P::NAME)],
@@ -85,11 +102,29 @@ impl<P: Process> Instance<P> {
             let stepped: Stepped = serde_json::from_slice(&event.data)
                 .map_err(|reason| DecodeError::malformed(PROCESS_STEPPED, event.version, reason))
                 .map_err(|source| undecodable::<P>(tag, event, source))?;
-            instance.want(&stepped.effects);
+            found.push(stepped);
             Ok(())
         })
         .await?;
-        Ok(instance)
+        Ok(found)
+    }
+
+    /// Remembers what was sent.
+    pub(crate) fn sent(&mut self, commands: &[EventId]) {
+        self.sent.extend(commands);
+    }
+
+    /// Whether a record with the instance's tag is for it: a refusal only if it had sent the command. A timer that
+    /// fired and a command that was refused are forgotten.
+    pub(crate) fn is_told(&mut self, event: &RecordedEvent) -> bool {
+        if event.event_type == TIMER_FIRED {
+            self.forget_timer(event);
+        }
+        event.event_type != COMMAND_REFUSED
+            || event
+                .metadata
+                .causation
+                .is_some_and(|command| self.sent.remove(&command))
     }
 
     /// Takes an input into the state and says what the process wants about it.
@@ -115,8 +150,7 @@ impl<P: Process> Instance<P> {
         }
     }
 
-    /// A timer that fired runs no longer.
-    pub(crate) fn forget_timer(&mut self, fired: &RecordedEvent) {
+    fn forget_timer(&mut self, fired: &RecordedEvent) {
         if let Ok(timer) = serde_json::from_slice::<Timer>(&fired.data) {
             self.timers.remove(&timer.kind);
         }

@@ -17,7 +17,15 @@ pub struct Lanes {
 /// The keys of one command, held until dropped.
 pub struct Held {
     lanes: Lanes,
-    held: Vec<(Tag, OwnedMutexGuard<()>)>,
+    places: Vec<Place>,
+}
+
+/// A place in one line, and in the end its head. Kept from the moment the line is joined, so that whoever leaves
+/// early also tidies up.
+struct Place {
+    tag: Tag,
+    lane: Arc<Lane<()>>,
+    head: Option<OwnedMutexGuard<()>>,
 }
 
 impl Lanes {
@@ -30,11 +38,20 @@ impl Lanes {
         tags.dedup();
         let mut held = Held {
             lanes: self.clone(),
-            held: Vec::with_capacity(tags.len()),
+            places: Vec::with_capacity(tags.len()),
         };
         for tag in tags {
             let lane = self.lane(&tag);
-            held.held.push((tag, lane.lock_owned().await));
+            let at_head = Arc::clone(&lane).lock_owned();
+            held.places.push(Place {
+                tag,
+                lane,
+                head: None,
+            });
+            let head = at_head.await;
+            if let Some(place) = held.places.last_mut() {
+                place.head = Some(head);
+            }
         }
         held
     }
@@ -58,8 +75,8 @@ impl Lanes {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut lanes = self.lanes.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        for (tag, guard) in self.held.drain(..) {
-            drop(guard);
+        for Place { tag, lane, head } in self.places.drain(..) {
+            drop((head, lane));
             // Whoever waits for this lane holds a second reference to it.
             if lanes.get(&tag).is_some_and(|lane| Arc::strong_count(lane) == 1) {
                 lanes.remove(&tag);

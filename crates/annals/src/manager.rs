@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use annals_core::condition::{Condition, Conflict};
 use annals_core::event::{NewEvent, RecordedEvent};
+use annals_core::id::EventId;
 use annals_core::mark::Mark;
 use annals_core::port::follow::Follow;
-use annals_core::port::store::{Append, Page};
+use annals_core::port::store::{Append, AppendError, Page};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use bytes::Bytes;
@@ -24,7 +26,7 @@ use crate::instance::{Instance, Stepped, Wanted, decode, inputs};
 use crate::key::Key;
 use crate::process::{Effect, Process};
 use crate::progress::Progress;
-use crate::record::{PROCESS_STEPPED, TIMER_FIRED, request_of};
+use crate::record::{PROCESS_STEPPED, request_of};
 use crate::timers::{Timer, Timers, process_tag};
 
 const PAGE_MAX: usize = 512;
@@ -66,13 +68,18 @@ impl<P: Process> Manager<P> {
     pub(crate) async fn run(mut self) {
         let mut failures = 0;
         while !self.hub.stop.is_stopped() {
+            let before = self.progress.position();
             match self.follow().await {
                 Ok(()) => return,
                 Err(trouble) => {
                     self.progress.trouble(Some(trouble));
                     // What was folded may hold a step that was not recorded.
                     self.instances = Generations::new(INSTANCES_MAX);
-                    failures += 1;
+                    failures = if self.progress.position() > before {
+                        1
+                    } else {
+                        failures + 1
+                    };
                     self.hub.pause(failures).await;
                 }
             }
@@ -86,6 +93,7 @@ impl<P: Process> Manager<P> {
             .await
             .map_err(|error| error.to_string())?;
         self.progress.reached(saved);
+        self.progress.trouble(None);
         let mut follow = Follow::new(Arc::clone(&self.hub.store), inputs::<P>(), saved, PAGE_MAX);
         let mut stop = self.hub.stop.clone();
         loop {
@@ -96,7 +104,7 @@ impl<P: Process> Manager<P> {
             };
             let idle = page.events.is_empty() && page.next.get() - saved.get() < IDLE_STRETCH;
             if !idle {
-                self.page(&page).await?;
+                self.page(&page, saved).await?;
                 saved = page.next;
             }
             self.progress.trouble(None);
@@ -104,7 +112,7 @@ impl<P: Process> Manager<P> {
         }
     }
 
-    async fn page(&mut self, page: &Page) -> Result<(), String> {
+    async fn page(&mut self, page: &Page, saved: Position) -> Result<(), String> {
         self.progress.in_flight(page.events.len());
         let mut batch = Batch::default();
         for event in &page.events {
@@ -112,13 +120,24 @@ impl<P: Process> Manager<P> {
         }
         let mut marks = last_of_each(batch.marks);
         let timers = marks.clone();
-        marks.push(Hub::checkpoint_mark(&Self::checkpoint_name(), page.next));
+        let here = Hub::checkpoint_mark(&Self::checkpoint_name(), page.next);
+        marks.push(here.clone());
+        // Nobody else may have come further meanwhile, or effects would be recorded twice.
+        let still_there = Condition::MarkIs {
+            key: here.key,
+            expected: Hub::checkpoint_value(saved),
+        };
         let append = Append {
             events: batch.events,
+            conditions: vec![still_there],
             marks,
-            ..Append::default()
         };
-        self.hub.append(append).await.map_err(|error| error.to_string())?;
+        match self.hub.append(append).await {
+            Ok(_) => {}
+            // The answer to the first try was lost.
+            Err(AppendError::Conflict(Conflict::Mark { found, .. })) if found == here.value => {}
+            Err(error) => return Err(error.to_string()),
+        }
         self.timers.committed(&timers);
         self.progress.handled(page.events.len());
         self.progress.in_flight(0);
@@ -140,14 +159,13 @@ impl<P: Process> Manager<P> {
                     event.position
                 )
             };
-            if event.event_type == TIMER_FIRED {
-                instance.forget_timer(event);
-            }
-            if let Some(input) = decode::<P>(event).map_err(|error| stuck(error.to_string()))? {
+            let input = decode::<P>(event).map_err(|error| stuck(error.to_string()))?;
+            if let Some(input) = input.filter(|_| instance.is_told(event)) {
                 let effects = instance.step(&input).map_err(|error| stuck(error.to_string()))?;
                 let wanted = instance.want(&effects);
                 if !effects.is_empty() {
-                    self.record(event, tag, effects, wanted, batch);
+                    let sent = self.record(event, tag, effects, wanted, batch);
+                    instance.sent(&sent);
                 }
             }
             self.instances.put(tag.clone(), instance);
@@ -171,24 +189,26 @@ impl<P: Process> Manager<P> {
         effects: Vec<Effect>,
         wanted: Wanted,
         batch: &mut Batch,
-    ) {
+    ) -> Vec<EventId> {
         let request = request_of(event);
         let recording = &self.hub.recording;
+        let commands: Vec<NewEvent> = wanted
+            .sends
+            .iter()
+            .map(|sending| with_tag(recording.command(sending, &request), tag))
+            .collect();
+        let sent: Vec<EventId> = commands.iter().map(|command| command.id).collect();
         let stepped = Stepped {
             process: SmolStr::new_static(P::NAME),
             effects,
+            sent: sent.clone(),
         };
         let data = serde_json::to_vec(&stepped).expect("effects are made of strings and numbers");
         let tags = vec![tag.clone(), process_tag(P::NAME)];
         batch
             .events
             .push(recording.own(PROCESS_STEPPED, tags, Bytes::from(data), &request));
-        batch.events.extend(
-            wanted
-                .sends
-                .iter()
-                .map(|sending| recording.command(sending, &request)),
-        );
+        batch.events.extend(commands);
         let cancelled = wanted
             .cancel
             .iter()
@@ -209,7 +229,17 @@ impl<P: Process> Manager<P> {
                 };
                 timer.mark()
             }));
+        sent
     }
+}
+
+/// A command carries the tag of the instance that sent it, its last unless it is a key of the command too: a refusal
+/// finds the way back by it.
+fn with_tag(mut command: NewEvent, instance: &Tag) -> NewEvent {
+    if !command.tags.contains(instance) {
+        command.tags.push(instance.clone());
+    }
+    command
 }
 
 /// A timer set and cancelled in one page needs only its last mark.

@@ -37,6 +37,8 @@ pub struct Parked {
     pub attempts: u32,
     /// When it was put aside.
     pub at: Timestamp,
+    /// Where it was in the transport's log: the order among those of its key.
+    pub position: Option<Position>,
 }
 
 /// The whole message inside the event that keeps it.

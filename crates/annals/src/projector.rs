@@ -37,11 +37,16 @@ impl<P: Projection> Projector<P> {
     pub(crate) async fn run(mut self) {
         let mut failures = 0;
         while !self.hub.stop.is_stopped() {
+            let before = self.progress.position();
             match self.follow().await {
                 Ok(()) => return,
                 Err(trouble) => {
                     self.progress.trouble(Some(trouble));
-                    failures += 1;
+                    failures = if self.progress.position() > before {
+                        1
+                    } else {
+                        failures + 1
+                    };
                     self.hub.pause(failures).await;
                 }
             }
@@ -54,6 +59,7 @@ impl<P: Projection> Projector<P> {
         let mut saved = self.created(&view).await?;
         let mut promoted = self.promote_at(&view, saved, target).await?;
         self.progress.reached(saved);
+        self.progress.trouble(None);
         let query = Query::types(P::Event::TYPES);
         let mut follow = Follow::new(Arc::clone(&self.hub.store), query, saved, BATCH_MAX);
         let mut stop = self.hub.stop.clone();

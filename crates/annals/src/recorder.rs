@@ -21,11 +21,16 @@ const BATCH_MAX: usize = 512;
 pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, progress: Progress) {
     let mut failures = 0;
     while !hub.stop.is_stopped() {
+        let before = progress.position();
         match record(&hub, &*transport, &progress).await {
             Ok(()) => return,
             Err(trouble) => {
                 progress.trouble(Some(trouble));
-                failures += 1;
+                failures = if progress.position() > before {
+                    1
+                } else {
+                    failures + 1
+                };
                 hub.pause(failures).await;
             }
         }
@@ -44,6 +49,7 @@ async fn record(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
         .subscribe(subscribe)
         .await
         .map_err(|error| error.to_string())?;
+    progress.trouble(None);
     let mut stop = hub.stop.clone();
     loop {
         let deliveries = tokio::select! {

@@ -31,11 +31,16 @@ pub fn command_topic(service: &str) -> SmolStr {
 pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, progress: Progress) {
     let mut failures = 0;
     while !hub.stop.is_stopped() {
+        let before = progress.position();
         match follow(&hub, &*transport, &progress).await {
             Ok(()) => return,
             Err(trouble) => {
                 progress.trouble(Some(trouble));
-                failures += 1;
+                failures = if progress.position() > before {
+                    1
+                } else {
+                    failures + 1
+                };
                 hub.pause(failures).await;
             }
         }
@@ -45,6 +50,7 @@ pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, progress: Progr
 async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Result<(), String> {
     let from = hub.checkpoint(NAME).await.map_err(|error| error.to_string())?;
     progress.reached(from);
+    progress.trouble(None);
     let mut follow = Follow::new(Arc::clone(&hub.store), Query::all(), from, BATCH_MAX);
     let mut stop = hub.stop.clone();
     loop {

@@ -45,6 +45,8 @@ pub(crate) enum Follows {
     Store,
     /// These topics of the transport; none: all of them.
     Topics(Vec<Topic>),
+    /// The clock, which has no end.
+    Clock,
 }
 
 /// A running service. Cheap to clone; it runs until [`Service::stop`] is called or every clone is dropped.
@@ -201,7 +203,12 @@ impl Service {
         parked::list(&**self.store()).await
     }
 
-    /// Takes a parked message up again, after what is under way of its key. No effect if it is not parked.
+    /// Takes a parked message up again, after what is under way of its key. No effect if it is not parked. Where
+    /// [`OnFailure::ParkKey`] was chosen, everything parked of its key is taken up, in order.
+    ///
+    /// The wish itself is not durable: after a crash before its effect the message is parked as before.
+    ///
+    /// [`OnFailure::ParkKey`]: crate::OnFailure::ParkKey
     pub async fn requeue(&self, id: EventId) {
         // An error means that the inbox has stopped: the message stays parked.
         let _stopped = self.inner.requeue.send(id).await;
@@ -218,8 +225,11 @@ impl Service {
                 Follows::Topics(topics) => {
                     let at = progress.position();
                     let lag = self.inner.transport.lag(topics.clone(), at).await.unwrap_or(0);
-                    progress.standing(at.plus(lag))
+                    let mut standing = progress.standing(at.plus(lag));
+                    standing.in_flight += self.inner.requeue.max_capacity() - self.inner.requeue.capacity();
+                    standing
                 }
+                Follows::Clock => progress.standing(progress.position()),
             });
         }
         Status {
@@ -238,6 +248,12 @@ impl Service {
     /// The transport it talks through.
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.inner.transport
+    }
+
+    /// Ends every runner where it stands, as a crash would: for tests of what survives one.
+    #[doc(hidden)]
+    pub async fn kill(&self) {
+        self.inner.tasks.lock().await.shutdown().await;
     }
 
     /// Stops: lets what is under way finish, and waits for it. A second call returns at once.

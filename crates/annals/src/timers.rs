@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use annals_core::condition::Condition;
 use annals_core::id::{CorrelationId, EventId};
@@ -23,6 +24,8 @@ use crate::hub::Hub;
 use crate::progress::Progress;
 use crate::record::TIMER_FIRED;
 
+/// The clock is looked at this often while a timer is pending: it may jump, and a machine may sleep.
+const LOOK: Duration = Duration::from_secs(60);
 /// The mark space of timers.
 const TIMER: &str = "timer";
 
@@ -143,7 +146,11 @@ impl Timers {
             let due = self.with(|pending| pending.due(now, 256));
             for (key, value) in due {
                 match self.fire(&hub, &key, value).await {
-                    Ok(()) => progress.handled(1),
+                    Ok(()) => {
+                        failures = 0;
+                        progress.handled(1);
+                        progress.trouble(None);
+                    }
                     Err(error) => {
                         progress.trouble(Some(format!("timer {key} cannot fire: {error}")));
                         failures += 1;
@@ -151,7 +158,9 @@ impl Timers {
                     }
                 }
             }
-            let wait = self.next_due().map(|due| due.since(hub.recording.world.now()));
+            let wait = self
+                .next_due()
+                .map(|due| due.since(hub.recording.world.now()).min(LOOK));
             tokio::select! {
                 biased;
                 () = stop.wait() => return,
@@ -198,7 +207,7 @@ pub(crate) fn process_tag(process: &str) -> Tag {
     Tag::of("process", process).expect("the name of a process was checked when the service was built")
 }
 
-async fn sleep(wait: Option<std::time::Duration>) {
+async fn sleep(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,

@@ -36,6 +36,11 @@ impl Window {
         }
     }
 
+    /// What lies before this position was begun already.
+    pub(crate) fn end(&self) -> Position {
+        self.end
+    }
+
     pub(crate) fn checkpoint(&self) -> Position {
         self.open.first().copied().unwrap_or(self.end)
     }

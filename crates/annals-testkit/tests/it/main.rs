@@ -4,3 +4,5 @@
 mod school;
 /// given, when, then: what holds passes, what does not says why.
 mod scenario;
+/// The chain itself: the same seed twice is the same trace.
+mod chain;

@@ -1,0 +1,74 @@
+//! What may go wrong, and the dice that say when it does.
+//!
+//! In: a seed and how often each thing goes wrong. Out: decisions to wait, to fail, to lose, to repeat.
+
+use crate::seed::Seed;
+
+/// How often things go wrong, in a thousand. Everything 0 unless said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// An append became durable, or did not, and nobody is told which.
+    pub unknown_appends: u64,
+    /// A store does not answer a read.
+    pub failed_reads: u64,
+    /// A message was stored by the broker, or was not, and nobody is told which.
+    pub unknown_publishes: u64,
+    /// A subscription is lost in the middle.
+    pub lost_subscriptions: u64,
+    /// A delivery is handed out a second time.
+    pub repeated_deliveries: u64,
+}
+
+/// Rolls for one part of a chain.
+#[derive(Debug)]
+pub(super) struct Dice {
+    seed: Seed,
+    faults: Faults,
+}
+
+/// Somebody who waits lets others go first this often at most.
+const YIELDS_MAX: u64 = 3;
+
+impl Dice {
+    pub(super) fn new(seed: Seed, faults: Faults) -> Self {
+        Self { seed, faults }
+    }
+
+    /// Lets others go first, by chance.
+    pub(super) async fn dawdle(&self) {
+        for _ in 0..self.seed.below(YIELDS_MAX + 1) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Whether this append's answer is lost, and if so whether it happened.
+    pub(super) fn append_is_unknown(&self) -> Option<bool> {
+        self.unknown(self.faults.unknown_appends)
+    }
+
+    /// Whether this message's answer is lost, and if so whether the broker has it.
+    pub(super) fn publish_is_unknown(&self) -> Option<bool> {
+        self.unknown(self.faults.unknown_publishes)
+    }
+
+    pub(super) fn read_fails(&self) -> bool {
+        self.happens(self.faults.failed_reads)
+    }
+
+    pub(super) fn subscription_is_lost(&self) -> bool {
+        self.happens(self.faults.lost_subscriptions)
+    }
+
+    pub(super) fn delivery_repeats(&self) -> bool {
+        self.happens(self.faults.repeated_deliveries)
+    }
+
+    /// No number is drawn for what never happens.
+    fn happens(&self, per_mille: u64) -> bool {
+        per_mille > 0 && self.seed.per_mille(per_mille)
+    }
+
+    fn unknown(&self, per_mille: u64) -> Option<bool> {
+        self.happens(per_mille).then(|| self.seed.per_mille(500))
+    }
+}

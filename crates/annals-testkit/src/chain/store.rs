@@ -1,0 +1,128 @@
+//! A store in memory that dawdles and fails by the dice, and wakes its followers in the order they came.
+//!
+//! In: what any store is asked. Out: the same answers as the store inside, later or not at all. Invariant: the same
+//! dice and the same calls give the same answers in the same order. A plain store wakes its followers in an order
+//! that the runtime draws at random; here each follower has a channel of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_core::mark::MarkKey;
+use annals_core::port::store::{
+    Append, AppendError, Appended, BoxFuture, EventStore, Page, Read, ReadError, TypeCount,
+};
+use annals_core::position::{Position, Revision};
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
+use annals_store::MemoryStore;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::dice::Dice;
+
+#[derive(Clone)]
+pub(super) struct ChainStore {
+    /// Without dawdling and faults; appends to it wake nobody.
+    pub(super) inner: MemoryStore,
+    dice: Arc<Dice>,
+    followers: Arc<Mutex<Vec<watch::Sender<Position>>>>,
+}
+
+impl ChainStore {
+    pub(super) fn new(inner: MemoryStore, dice: Dice) -> Self {
+        Self {
+            inner,
+            dice: Arc::new(dice),
+            followers: Arc::default(),
+        }
+    }
+
+    async fn append_some_time(self, append: Append) -> Result<Appended, AppendError> {
+        self.dice.dawdle().await;
+        let unknown = self.dice.append_is_unknown();
+        if unknown == Some(false) {
+            return Err(AppendError::Unknown("the dice lost it before it happened".into()));
+        }
+        let outcome = self.inner.append(append).await;
+        self.wake();
+        self.dice.dawdle().await;
+        match unknown {
+            Some(_) => Err(AppendError::Unknown("the dice lost the answer".into())),
+            None => outcome,
+        }
+    }
+
+    fn wake(&self) {
+        let end = self.inner.end();
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|follower| !follower.is_closed());
+        for follower in followers.iter() {
+            follower.send_if_modified(|known| std::mem::replace(known, end) != end);
+        }
+    }
+
+    async fn may_fail(&self) -> Result<(), ReadError> {
+        self.dice.dawdle().await;
+        if self.dice.read_fails() {
+            return Err(ReadError::Unavailable("the dice say so".into()));
+        }
+        Ok(())
+    }
+}
+
+impl EventStore for ChainStore {
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        Box::pin(self.clone().append_some_time(append))
+    }
+
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, ReadError>> {
+        Box::pin(async move {
+            self.may_fail().await?;
+            self.inner.read(read).await
+        })
+    }
+
+    fn end(&self) -> Position {
+        self.inner.end()
+    }
+
+    fn watch_end(&self) -> watch::Receiver<Position> {
+        let (sender, receiver) = watch::channel(self.inner.end());
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.push(sender);
+        receiver
+    }
+
+    fn revision(&self, tag: Tag, before: Position) -> BoxFuture<'_, Result<Option<Revision>, ReadError>> {
+        self.inner.revision(tag, before)
+    }
+
+    fn end_at(&self, moment: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
+        self.inner.end_at(moment)
+    }
+
+    fn types(&self) -> BoxFuture<'_, Result<Vec<TypeCount>, ReadError>> {
+        Box::pin(async move {
+            self.may_fail().await?;
+            self.inner.types().await
+        })
+    }
+
+    fn type_count(&self) -> usize {
+        self.inner.type_count()
+    }
+
+    fn mark(&self, key: MarkKey) -> BoxFuture<'_, Result<Option<Bytes>, ReadError>> {
+        Box::pin(async move {
+            self.may_fail().await?;
+            self.inner.mark(key).await
+        })
+    }
+
+    fn marks(&self, space: &str, prefix: &str) -> BoxFuture<'_, Result<Vec<(MarkKey, Bytes)>, ReadError>> {
+        let (space, prefix) = (space.to_owned(), prefix.to_owned());
+        Box::pin(async move {
+            self.may_fail().await?;
+            self.inner.marks(&space, &prefix).await
+        })
+    }
+}

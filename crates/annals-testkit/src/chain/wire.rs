@@ -1,0 +1,150 @@
+//! A broker that loses answers and subscriptions and hands things out twice, by the dice.
+//!
+//! In: what any transport is asked. Out: the embedded broker's answers, some of them lost or repeated. Order is kept:
+//! what a batch holds behind a lost answer is lost as well.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use annals_core::event::NewEvent;
+use annals_core::port::store::{BoxFuture, EventStore, Read};
+use annals_core::port::transport::{
+    Attempt, Capabilities, Consumer, Delivery, Message, Published, ReceiveError, Subscribe, SubscribeError,
+    Topic, Transport,
+};
+use annals_core::position::Position;
+use annals_core::query::{Query, QueryItem};
+use annals_core::tag::Tag;
+use annals_store::MemoryStore;
+use annals_transport::embedded::EmbeddedBroker;
+
+use super::dice::Dice;
+
+/// So many deliveries may come a second time.
+const REMEMBERED: usize = 16;
+
+#[derive(Clone)]
+pub(super) struct Wire {
+    broker: EmbeddedBroker,
+    store: MemoryStore,
+    dice: Arc<Dice>,
+}
+
+impl Wire {
+    /// The store is the one the broker lies on.
+    pub(super) fn new(broker: EmbeddedBroker, store: MemoryStore, dice: Dice) -> Self {
+        Self {
+            broker,
+            store,
+            dice: Arc::new(dice),
+        }
+    }
+
+    async fn publish_some(&self, batch: Vec<Message>) -> Vec<Published> {
+        self.dice.dawdle().await;
+        let lost = batch
+            .iter()
+            .position(|_| self.dice.publish_is_unknown() == Some(false));
+        let count = batch.len();
+        let sent = batch.into_iter().take(lost.unwrap_or(count)).collect();
+        let mut outcomes = self.broker.publish(sent).await;
+        let unconfirmed = outcomes
+            .iter()
+            .position(|_| self.dice.publish_is_unknown().is_some());
+        outcomes.truncate(unconfirmed.unwrap_or(count));
+        outcomes.resize(count, Published::Unknown("the dice lost the answer".into()));
+        self.dice.dawdle().await;
+        outcomes
+    }
+
+    async fn count(&self, topics: Vec<Topic>, from: Position) -> u64 {
+        let items = topics
+            .iter()
+            .filter_map(|topic| Tag::of("topic", topic).ok())
+            .map(|tag| QueryItem {
+                tags: vec![tag],
+                ..QueryItem::default()
+            });
+        let query = Query::any(items.collect());
+        let (mut from, mut count) = (from, 0);
+        loop {
+            let Ok(page) = self.store.read(Read::new(query.clone(), from)).await else {
+                return count;
+            };
+            count += page.events.len() as u64;
+            if page.finished {
+                return count;
+            }
+            from = page.next;
+        }
+    }
+}
+
+impl Transport for Wire {
+    fn capabilities(&self) -> Capabilities {
+        self.broker.capabilities()
+    }
+
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        Box::pin(self.publish_some(batch))
+    }
+
+    fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async move { Some(self.count(topics, from).await) })
+    }
+
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
+        Box::pin(async move {
+            self.dice.dawdle().await;
+            let consumer = self.broker.subscribe(subscribe).await?;
+            Ok(Box::new(Unreliable {
+                consumer,
+                dice: Arc::clone(&self.dice),
+                remembered: VecDeque::new(),
+            }) as Box<dyn Consumer>)
+        })
+    }
+}
+
+struct Unreliable {
+    consumer: Box<dyn Consumer>,
+    dice: Arc<Dice>,
+    remembered: VecDeque<(Topic, NewEvent, Option<Position>, annals_core::time::Timestamp)>,
+}
+
+impl Unreliable {
+    /// Hands out at most one old delivery again, behind the new ones.
+    fn repeat(&mut self, deliveries: &mut Vec<Delivery>, max: usize) {
+        for delivery in &*deliveries {
+            let Message { topic, event } = delivery.message.clone();
+            self.remembered
+                .push_back((topic, event, delivery.position, delivery.taken));
+        }
+        while self.remembered.len() > REMEMBERED {
+            self.remembered.pop_front();
+        }
+        if deliveries.len() < max && self.dice.delivery_repeats() {
+            let again = self.remembered.front().cloned();
+            deliveries.extend(again.map(|(topic, event, position, taken)| Delivery {
+                message: Message { topic, event },
+                taken,
+                position,
+                attempt: Attempt::Unknown,
+                settle: None,
+            }));
+        }
+    }
+}
+
+impl Consumer for Unreliable {
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        Box::pin(async move {
+            let mut deliveries = self.consumer.next(max).await?;
+            if self.dice.subscription_is_lost() {
+                return Err(ReceiveError::Lost("the dice say so".into()));
+            }
+            self.repeat(&mut deliveries, max);
+            Ok(deliveries)
+        })
+    }
+}
