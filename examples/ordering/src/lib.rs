@@ -12,3 +12,5 @@ pub mod stock;
 pub mod payments;
 pub mod orders;
 pub mod system;
+pub mod feed;
+pub mod report;

@@ -71,9 +71,14 @@ impl Stores {
     /// [`SystemError::Store`] names the store that cannot be opened and why.
     pub fn open(data: &Path, world: &World) -> Result<Self, SystemError> {
         let open = |service: &'static str| -> Result<Arc<dyn EventStore>, SystemError> {
-            let options = Options { clock: Arc::clone(&world.clock), ..Options::default() };
+            let options = Options {
+                clock: Arc::clone(&world.clock),
+                ..Options::default()
+            };
             let opened = EmbeddedStore::open(&data.join(service).join("log"), options);
-            Ok(Arc::new(opened.map_err(|source| SystemError::Store { service, source })?))
+            Ok(Arc::new(
+                opened.map_err(|source| SystemError::Store { service, source })?,
+            ))
         };
         Ok(Self {
             orders: open("orders")?,
@@ -88,7 +93,8 @@ impl Stores {
 
     /// Stores in memory, for tests.
     pub fn memory(world: &World) -> Self {
-        let memory = || -> Arc<dyn EventStore> { Arc::new(MemoryStore::with_clock(Arc::clone(&world.clock))) };
+        let memory =
+            || -> Arc<dyn EventStore> { Arc::new(MemoryStore::with_clock(Arc::clone(&world.clock))) };
         Self {
             orders: memory(),
             payments: memory(),
@@ -126,17 +132,32 @@ impl System {
     ///
     /// # Errors
     /// [`SystemError`].
-    pub async fn start(stores: Stores, data: &Path, payer: Arc<Payer>, world: World) -> Result<Self, SystemError> {
+    pub async fn start(
+        stores: Stores,
+        data: &Path,
+        payer: Arc<Payer>,
+        world: World,
+    ) -> Result<Self, SystemError> {
         let views = |service: &'static str| -> Result<Arc<Sqlite>, SystemError> {
             let sink = Sqlite::folder(data.join(service).join("views"));
-            Ok(Arc::new(sink.map_err(|source| SystemError::Views { service, source })?))
+            Ok(Arc::new(
+                sink.map_err(|source| SystemError::Views { service, source })?,
+            ))
         };
         let broker = EmbeddedBroker::new(Arc::clone(&stores.broker), Arc::clone(&world.clock));
-        let recording = Recording { service: "journal".into(), world: world.clone() };
+        let recording = Recording {
+            service: "journal".into(),
+            world: world.clone(),
+        };
         let journal = Journal::start(Arc::clone(&stores.journal), recording, JOURNAL_ENTRIES_MAX);
         let start = |builder: ServiceBuilder, store: Arc<dyn EventStore>| {
             let transport = Arc::new(broker.clone());
-            builder.start(Place { store, transport, world: world.clone(), journal: Some(journal.clone()) })
+            builder.start(Place {
+                store,
+                transport,
+                world: world.clone(),
+                journal: Some(journal.clone()),
+            })
         };
         let recorder = Service::builder("recorder").records_everything();
         Ok(Self {
@@ -153,7 +174,13 @@ impl System {
 
     /// Its services, the one that people talk to first.
     pub fn services(&self) -> [&Service; 5] {
-        [&self.orders, &self.payments, &self.stock, &self.shipping, &self.recorder]
+        [
+            &self.orders,
+            &self.payments,
+            &self.stock,
+            &self.shipping,
+            &self.recorder,
+        ]
     }
 
     /// How every service stands.
@@ -167,7 +194,10 @@ impl System {
 
     /// Nothing to do and nothing under way anywhere, no timer pending.
     pub async fn is_settled(&self) -> bool {
-        self.status().await.iter().all(|status| status.is_idle() && status.timers == 0)
+        self.status()
+            .await
+            .iter()
+            .all(|status| status.is_idle() && status.timers == 0)
     }
 
     /// Waits until everything that was asked for is done. It was idle twice in a row, with all ends where they were: a

@@ -2,7 +2,8 @@
 //!
 //! In come invoices, out comes one delivery per calendar day that has orders for goods. Invariants:
 //!
-//! 1. A day's delivery holds exactly the pieces that the day's orders take, per article, goods only.
+//! 1. A day's delivery holds exactly the pieces that the day's orders take and the day's counts find missing, per
+//!    article, goods only: whatever else happens on that day, nobody's order falls short.
 //! 2. The same file gives the same deliveries with the same ids, on every machine.
 //!
 //! It does not know what is in stock.
@@ -38,13 +39,13 @@ pub struct DeliveryLine {
 /// The deliveries that the orders among `invoices` need, by day.
 pub(super) fn deliveries(invoices: &[Invoice]) -> Vec<Delivery> {
     let mut days: BTreeMap<Date, BTreeMap<&Arc<str>, u64>> = BTreeMap::new();
-    for order in invoices
+    for invoice in invoices
         .iter()
-        .filter(|invoice| invoice.kind == InvoiceKind::Order)
+        .filter(|invoice| matches!(invoice.kind, InvoiceKind::Order | InvoiceKind::Correction))
     {
-        for line in order.lines.iter().filter(|line| line.article_kind.is_goods()) {
+        for line in invoice.lines.iter().filter(|line| line.article_kind.is_goods()) {
             *days
-                .entry(order.day())
+                .entry(invoice.day())
                 .or_default()
                 .entry(&line.article)
                 .or_default() += u64::from(line.quantity);

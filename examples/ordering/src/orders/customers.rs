@@ -44,26 +44,47 @@ impl Projection for Customers {
         )
     }
 
-    async fn project(&mut self, event: Recorded<'_, &HistoryFact>, tx: &mut SqliteTx) -> Result<(), SinkError> {
+    async fn project(
+        &mut self,
+        event: Recorded<'_, &HistoryFact>,
+        tx: &mut SqliteTx,
+    ) -> Result<(), SinkError> {
         let happened = event.happened().to_string();
         match event.event {
             HistoryFact::Placed(placed) => {
-                let Some(customer) = &placed.customer else { return Ok(()) };
+                let Some(customer) = &placed.customer else {
+                    return Ok(());
+                };
                 let amount = placed.amount.to_string();
-                let row = Row { kind: "order", id: placed.order.get(), customer, happened, stage: "placed" };
+                let row = Row {
+                    kind: "order",
+                    id: placed.order.get(),
+                    customer,
+                    happened,
+                    stage: "placed",
+                };
                 row.insert(tx, &placed.country, &amount)
             }
             HistoryFact::Returned(returned) => {
-                let Some(customer) = &returned.customer else { return Ok(()) };
+                let Some(customer) = &returned.customer else {
+                    return Ok(());
+                };
                 let amount = returned.amount.to_string();
-                let row = Row { kind: "return", id: returned.id.get(), customer, happened, stage: "returned" };
+                let row = Row {
+                    kind: "return",
+                    id: returned.id.get(),
+                    customer,
+                    happened,
+                    stage: "returned",
+                };
                 row.insert(tx, &returned.country, &amount)
             }
             HistoryFact::Paid(paid) => stage(tx, &paid.order, "paid"),
             HistoryFact::Shipped(shipped) => stage(tx, &shipped.order, "shipped"),
             HistoryFact::Cancelled(cancelled) => {
                 let sql = "UPDATE customer_history SET stage = 'cancelled', reason = ?2 WHERE kind = 'order' AND id = ?1";
-                tx.execute(sql, (cancelled.order.get(), &cancelled.reason)).map(|_| ())
+                tx.execute(sql, (cancelled.order.get(), &cancelled.reason))
+                    .map(|_| ())
             }
         }
     }
@@ -80,13 +101,22 @@ struct Row<'a> {
 impl Row<'_> {
     fn insert(&self, tx: &mut SqliteTx, country: &str, amount: &str) -> Result<(), SinkError> {
         let sql = "INSERT INTO customer_history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)";
-        let values = (self.kind, self.id, self.customer.get(), &self.happened, country, amount, self.stage);
+        let values = (
+            self.kind,
+            self.id,
+            self.customer.get(),
+            &self.happened,
+            country,
+            amount,
+            self.stage,
+        );
         tx.execute(sql, values).map(|_| ())
     }
 }
 
 /// News that arrive after a cancellation do not undo it.
 fn stage(tx: &mut SqliteTx, order: &OrderId, stage: &str) -> Result<(), SinkError> {
-    let sql = "UPDATE customer_history SET stage = ?2 WHERE kind = 'order' AND id = ?1 AND stage <> 'cancelled'";
+    let sql =
+        "UPDATE customer_history SET stage = ?2 WHERE kind = 'order' AND id = ?1 AND stage <> 'cancelled'";
     tx.execute(sql, (order.get(), stage)).map(|_| ())
 }

@@ -93,16 +93,27 @@ impl Fulfilment {
     }
 
     fn order(&self) -> OrderId {
-        self.order.clone().expect("nothing is asked of a fulfilment before its order was placed")
+        self.order
+            .clone()
+            .expect("nothing is asked of a fulfilment before its order was placed")
     }
 
     fn give_up(&self, reason: &str, effects: &mut Effects<PaymentLate>) {
-        effects.send(CancelOrder { order: self.order(), reason: reason.to_owned() });
+        effects.send(CancelOrder {
+            order: self.order(),
+            reason: reason.to_owned(),
+        });
     }
 
     fn reserve(&self) -> ReserveStock {
-        let pieces = self.pieces.iter().map(|(sku, quantity)| Pieces { sku: sku.clone(), quantity: *quantity });
-        ReserveStock { order: self.order(), pieces: pieces.collect() }
+        let pieces = self.pieces.iter().map(|(sku, quantity)| Pieces {
+            sku: sku.clone(),
+            quantity: *quantity,
+        });
+        ReserveStock {
+            order: self.order(),
+            pieces: pieces.collect(),
+        }
     }
 
     fn on_event(&self, event: &FulfilmentFact, effects: &mut Effects<PaymentLate>) {
@@ -110,12 +121,17 @@ impl Fulfilment {
             (FulfilmentFact::Placed(placed), Phase::Paying) => {
                 effects.after(PAYMENT_PATIENCE, PaymentLate);
                 let order = placed.order.clone();
-                let take = TakePayment { order: order.clone(), amount: placed.amount };
+                let take = TakePayment {
+                    order: order.clone(),
+                    amount: placed.amount,
+                };
                 effects.send(take).undo(RefundPayment { order });
             }
             (FulfilmentFact::Paid(_), Phase::Supplying) => {
                 effects.cancel(&PaymentLate);
-                effects.send(self.reserve()).undo(ReleaseStock { order: self.order() });
+                effects
+                    .send(self.reserve())
+                    .undo(ReleaseStock { order: self.order() });
             }
             (FulfilmentFact::Declined(declined), Phase::GivingUp) => {
                 // Nothing was taken and nothing else begun: there is nothing to undo.
@@ -123,7 +139,10 @@ impl Fulfilment {
                 self.give_up(&format!("payment_{}", declined.reason), effects);
             }
             (FulfilmentFact::Allotted(_), Phase::Supplying) => {
-                let ship = ShipOrder { order: self.order(), country: self.country.clone() };
+                let ship = ShipOrder {
+                    order: self.order(),
+                    country: self.country.clone(),
+                };
                 effects.send(ship).undo(RecallOrder { order: self.order() });
             }
             (FulfilmentFact::Shipped(_), Phase::Ended) => effects.complete(),

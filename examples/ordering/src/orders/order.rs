@@ -157,11 +157,27 @@ pub fn place(command: PlaceOrder, order: &Order) -> Result<Option<OrderPlaced>, 
         let same = order.customer == command.customer
             && order.country == command.country
             && order.lines == command.lines;
-        return if same { Ok(None) } else { Err(OrderRefusal::OrderExists) };
+        return if same {
+            Ok(None)
+        } else {
+            Err(OrderRefusal::OrderExists)
+        };
     }
     let amount = check(&command.lines)?;
-    let PlaceOrder { order, customer, country, lines, .. } = command;
-    Ok(Some(OrderPlaced { order, customer, country, lines, amount }))
+    let PlaceOrder {
+        order,
+        customer,
+        country,
+        lines,
+        ..
+    } = command;
+    Ok(Some(OrderPlaced {
+        order,
+        customer,
+        country,
+        lines,
+        amount,
+    }))
 }
 
 /// Cancels an order that has not left yet. What was done for it is undone by its fulfilment.
@@ -173,7 +189,11 @@ pub fn cancel(command: CancelOrder, order: &Order) -> Result<Option<OrderCancell
         Stage::Cancelled => Ok(None),
         Stage::Placed | Stage::Paid | Stage::Allotted => {
             let customer = order.customer.clone();
-            Ok(Some(OrderCancelled { order: command.order, customer, reason: command.reason }))
+            Ok(Some(OrderCancelled {
+                order: command.order,
+                customer,
+                reason: command.reason,
+            }))
         }
     }
 }
@@ -187,14 +207,20 @@ fn check(lines: &[Line]) -> Result<Money, OrderRefusal> {
     }
     let mut sum = Money::ZERO;
     for (line, at) in lines.iter().zip(1..) {
-        let invalid = |what: &str| OrderRefusal::InvalidLine { line: at, what: what.to_owned() };
+        let invalid = |what: &str| OrderRefusal::InvalidLine {
+            line: at,
+            what: what.to_owned(),
+        };
         if line.quantity == 0 {
             return Err(invalid("the quantity is zero"));
         }
         if !line.price.is_positive() {
             return Err(invalid("the price is not above zero"));
         }
-        let amount = line.price.checked_mul(i64::from(line.quantity)).ok_or(OrderRefusal::AmountTooLarge)?;
+        let amount = line
+            .price
+            .checked_mul(i64::from(line.quantity))
+            .ok_or(OrderRefusal::AmountTooLarge)?;
         sum = sum.checked_add(amount).ok_or(OrderRefusal::AmountTooLarge)?;
     }
     Ok(sum)
@@ -247,7 +273,18 @@ pub fn take_return(command: TakeReturn, known: &Return) -> Result<Option<ReturnT
         return Ok(None);
     }
     let amount = check(&command.lines)?;
-    let TakeReturn { id, customer, country, lines, .. } = command;
-    Ok(Some(ReturnTaken { id, customer, country, lines, amount }))
+    let TakeReturn {
+        id,
+        customer,
+        country,
+        lines,
+        ..
+    } = command;
+    Ok(Some(ReturnTaken {
+        id,
+        customer,
+        country,
+        lines,
+        amount,
+    }))
 }
-

@@ -45,12 +45,20 @@ impl Process for Returning {
                         let sum = pieces.entry(&line.sku).or_default();
                         *sum = sum.saturating_add(line.quantity);
                     }
-                    let pieces =
-                        pieces.into_iter().map(|(sku, quantity)| Pieces { sku: sku.clone(), quantity });
-                    effects.send(TakeBack { id: taken.id.clone(), pieces: pieces.collect() });
+                    let pieces = pieces.into_iter().map(|(sku, quantity)| Pieces {
+                        sku: sku.clone(),
+                        quantity,
+                    });
+                    effects.send(TakeBack {
+                        id: taken.id.clone(),
+                        pieces: pieces.collect(),
+                    });
                 }
-                let credit =
-                    CreditReturn { id: taken.id.clone(), customer: taken.customer.clone(), amount: taken.amount };
+                let credit = CreditReturn {
+                    id: taken.id.clone(),
+                    customer: taken.customer.clone(),
+                    amount: taken.amount,
+                };
                 effects.send(credit);
             }
             On::Event(_) if self.credited && self.back => effects.complete(),

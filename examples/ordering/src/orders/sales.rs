@@ -86,13 +86,21 @@ impl Projection for Sales {
 fn unsold(tx: &mut SqliteTx, cancelled: &OrderCancelled) -> Result<(), SinkError> {
     let sale = cancelled.order.get();
     let row = |row: &annals_sqlite::rusqlite::Row<'_>| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, i64>(2)?,
+            row.get::<_, String>(3)?,
+        ))
     };
     let sql = "SELECT country, day, pieces, amount FROM open_sales WHERE sale = ?1";
-    let Some((country, day, pieces, amount)) = tx.query_row(sql, (sale,), row)? else { return Ok(()) };
+    let Some((country, day, pieces, amount)) = tx.query_row(sql, (sale,), row)? else {
+        return Ok(());
+    };
     tx.execute(UNSOLD_IN, (&country, pieces, &amount))?;
     tx.execute(UNSOLD_ON, (&day, pieces, &amount))?;
-    tx.execute("DELETE FROM open_sales WHERE sale = ?1", (sale,)).map(|_| ())
+    tx.execute("DELETE FROM open_sales WHERE sale = ?1", (sale,))
+        .map(|_| ())
 }
 
 fn pieces(lines: &[Line]) -> i64 {

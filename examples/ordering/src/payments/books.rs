@@ -78,9 +78,15 @@ impl Model for Adjustment {
 
 /// A return is credited once.
 #[command]
-pub fn credit(command: CreditReturn, credit: &Credit) -> Result<Option<ReturnCredited>, std::convert::Infallible> {
+pub fn credit(
+    command: CreditReturn,
+    credit: &Credit,
+) -> Result<Option<ReturnCredited>, std::convert::Infallible> {
     let CreditReturn { id, customer, amount } = command;
-    Ok(credit.credited.is_none().then_some(ReturnCredited { id, customer, amount }))
+    Ok(credit
+        .credited
+        .is_none()
+        .then_some(ReturnCredited { id, customer, amount }))
 }
 
 /// An adjustment is made once.
@@ -89,6 +95,11 @@ pub fn adjust(
     command: AdjustBooks,
     adjustment: &Adjustment,
 ) -> Result<Option<BooksAdjusted>, std::convert::Infallible> {
-    let AdjustBooks { id, amount, reason, .. } = command;
-    Ok(adjustment.adjusted.is_none().then_some(BooksAdjusted { id, amount, reason }))
+    let AdjustBooks {
+        id, amount, reason, ..
+    } = command;
+    Ok(adjustment
+        .adjusted
+        .is_none()
+        .then_some(BooksAdjusted { id, amount, reason }))
 }

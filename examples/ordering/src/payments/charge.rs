@@ -10,9 +10,7 @@ use thiserror::Error;
 
 use super::books::PaymentFact;
 use crate::contract::keys::OrderId;
-use crate::contract::payments::{
-    PaymentDeclined, PaymentRefunded, PaymentTaken, RefundPayment, TakePayment,
-};
+use crate::contract::payments::{PaymentDeclined, PaymentRefunded, PaymentTaken, RefundPayment, TakePayment};
 use crate::money::Money;
 
 /// What the provider said about a charge.
@@ -67,6 +65,9 @@ pub async fn refund_payment(
     Dep(payer): Dep<Payer>,
 ) -> Result<PaymentRefunded, NoAnswer> {
     let order = message.order;
-    let amount = payer.0.refund(format!("refund:{order}"), charge_key(&order)).await?;
+    let amount = payer
+        .0
+        .refund(format!("refund:{order}"), charge_key(&order))
+        .await?;
     Ok(PaymentRefunded { order, amount })
 }

@@ -15,7 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 impl Provider for Client {
     fn charge(&self, key: String, order: OrderId, amount: Money) -> BoxFuture<'_, Result<Charged, NoAnswer>> {
         Box::pin(async move {
-            let request = ChargeRequest { key, order: order.to_string(), amount };
+            let request = ChargeRequest {
+                key,
+                order: order.to_string(),
+                amount,
+            };
             match Client::charge(self, &request, PATIENCE).await {
                 Ok(ChargeOutcome::Captured) => Ok(Charged::Captured),
                 Ok(ChargeOutcome::Declined { reason }) => Ok(Charged::Declined(reason.to_string())),

@@ -52,7 +52,10 @@ pub enum ShippingRefusal {
 #[command]
 pub fn ship(command: ShipOrder, parcel: &Parcel) -> Result<Option<ParcelShipped>, ShippingRefusal> {
     match parcel {
-        Parcel::Unknown => Ok(Some(ParcelShipped { order: command.order, country: command.country })),
+        Parcel::Unknown => Ok(Some(ParcelShipped {
+            order: command.order,
+            country: command.country,
+        })),
         Parcel::Shipped => Ok(None),
         Parcel::Recalled => Err(ShippingRefusal::Recalled),
     }
@@ -62,12 +65,17 @@ pub fn ship(command: ShipOrder, parcel: &Parcel) -> Result<Option<ParcelShipped>
 #[command]
 pub fn recall(command: RecallOrder, parcel: &Parcel) -> Result<Option<ParcelRecalled>, ShippingRefusal> {
     let had_left = matches!(parcel, Parcel::Shipped);
-    Ok((*parcel != Parcel::Recalled).then_some(ParcelRecalled { order: command.order, had_left }))
+    Ok((*parcel != Parcel::Recalled).then_some(ParcelRecalled {
+        order: command.order,
+        had_left,
+    }))
 }
 
 /// The service.
 pub fn service() -> ServiceBuilder {
-    Service::builder("shipping").command::<ShipOrder>().command::<RecallOrder>()
+    Service::builder("shipping")
+        .command::<ShipOrder>()
+        .command::<RecallOrder>()
 }
 
 #[cfg(test)]

@@ -146,10 +146,17 @@ impl Model for Reservation {
 
     fn apply(&mut self, event: &ReservationFact) {
         match event {
-            ReservationFact::Reserved(reserved) => self.pieces.push((reserved.sku.clone(), reserved.quantity)),
+            ReservationFact::Reserved(reserved) => {
+                self.pieces.push((reserved.sku.clone(), reserved.quantity))
+            }
             ReservationFact::Allotted(_) => self.allotted = true,
             ReservationFact::Released(_) => {}
-            ReservationFact::Freed(_) => *self = Self { freed: true, ..Self::default() },
+            ReservationFact::Freed(_) => {
+                *self = Self {
+                    freed: true,
+                    ..Self::default()
+                }
+            }
         }
     }
 }

@@ -4,12 +4,13 @@ use annals::{Each, Refusal, command};
 use thiserror::Error;
 
 use super::article::{
-    Count, Delivery, GoodsBack, Reservation, Stock, StockCorrected, StockReceived, StockReleased, StockReserved,
-    StockReturned,
+    Count, Delivery, GoodsBack, Reservation, Stock, StockCorrected, StockReceived, StockReleased,
+    StockReserved, StockReturned,
 };
 use crate::contract::keys::Sku;
 use crate::contract::stock::{
-    CorrectStock, ReceiveGoods, ReleaseStock, ReserveStock, StockAllotted, StockFreed, StockTakenBack, TakeBack,
+    CorrectStock, ReceiveGoods, ReleaseStock, ReserveStock, StockAllotted, StockFreed, StockTakenBack,
+    TakeBack,
 };
 
 /// Why goods are not set aside.
@@ -46,7 +47,11 @@ pub fn reserve(
     for piece in &command.pieces {
         let left = stock[&piece.sku].left;
         if left < i64::from(piece.quantity) {
-            return Err(StockRefusal::OutOfStock { sku: piece.sku.clone(), wanted: piece.quantity, left });
+            return Err(StockRefusal::OutOfStock {
+                sku: piece.sku.clone(),
+                wanted: piece.quantity,
+                left,
+            });
         }
     }
     let pieces = command.pieces.iter().map(|piece| u64::from(piece.quantity)).sum();
@@ -54,7 +59,11 @@ pub fn reserve(
     let reserved = command
         .pieces
         .into_iter()
-        .map(|piece| StockReserved { order: order.clone(), sku: piece.sku, quantity: piece.quantity })
+        .map(|piece| StockReserved {
+            order: order.clone(),
+            sku: piece.sku,
+            quantity: piece.quantity,
+        })
         .collect();
     Ok(Some((reserved, StockAllotted { order, pieces })))
 }
@@ -72,9 +81,17 @@ pub fn release(
     let released = reservation
         .pieces
         .iter()
-        .map(|(sku, quantity)| StockReleased { order: order.clone(), sku: sku.clone(), quantity: *quantity })
+        .map(|(sku, quantity)| StockReleased {
+            order: order.clone(),
+            sku: sku.clone(),
+            quantity: *quantity,
+        })
         .collect();
-    let pieces = reservation.pieces.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
+    let pieces = reservation
+        .pieces
+        .iter()
+        .map(|(_, quantity)| u64::from(*quantity))
+        .sum();
     Ok(Some((released, StockFreed { order, pieces })))
 }
 
@@ -86,7 +103,13 @@ pub fn receive(command: ReceiveGoods, delivery: &Delivery) -> Result<Vec<StockRe
     }
     let id = command.delivery;
     let received = command.pieces.into_iter();
-    Ok(received.map(|p| StockReceived { delivery: id.clone(), sku: p.sku, quantity: p.quantity }).collect())
+    Ok(received
+        .map(|p| StockReceived {
+            delivery: id.clone(),
+            sku: p.sku,
+            quantity: p.quantity,
+        })
+        .collect())
 }
 
 /// A return is taken back once.
@@ -101,8 +124,13 @@ pub fn take_back(
     let pieces = command.pieces.iter().map(|piece| u64::from(piece.quantity)).sum();
     let id = command.id;
     let returned = command.pieces.into_iter();
-    let returned =
-        returned.map(|p| StockReturned { id: id.clone(), sku: p.sku, quantity: p.quantity }).collect();
+    let returned = returned
+        .map(|p| StockReturned {
+            id: id.clone(),
+            sku: p.sku,
+            quantity: p.quantity,
+        })
+        .collect();
     Ok(Some((returned, StockTakenBack { id, pieces })))
 }
 
@@ -114,5 +142,11 @@ pub fn correct(command: CorrectStock, count: &Count) -> Result<Vec<StockCorrecte
     }
     let id = command.id;
     let missing = command.missing.into_iter();
-    Ok(missing.map(|p| StockCorrected { id: id.clone(), sku: p.sku, missing: p.quantity }).collect())
+    Ok(missing
+        .map(|p| StockCorrected {
+            id: id.clone(),
+            sku: p.sku,
+            missing: p.quantity,
+        })
+        .collect())
 }
