@@ -12,4 +12,6 @@ mod drafts;
 #[cfg(feature = "services")]
 pub mod scenario;
 #[cfg(feature = "services")]
+pub mod probe;
+#[cfg(feature = "services")]
 pub mod chain;

@@ -5,40 +5,57 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use annals_core::event::{EventType, RecordedEvent};
+use annals_core::event::{EventType, NewEvent, RecordedEvent};
 use annals_core::id::EventId;
 use annals_core::port::store::{EventStore, Read};
 use annals_core::position::Position;
 use annals_core::query::{Query, QueryItem};
 use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use thiserror::Error;
 
 use crate::event::EventSet;
 use crate::fold::FoldError;
 use crate::message::DecodeError;
 use crate::process::{Effect, EffectError, Effects, On, Process, Refused, Sending};
-use crate::record::{COMMAND_REFUSED, PROCESS_STEPPED, TIMER_FIRED};
+use crate::record::{COMMAND_REFUSED, PROCESS_STEPPED, Recording, TIMER_FIRED};
 use crate::timers::{Timer, process_tag};
 
 /// What a process wanted at one step, as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stepped {
-    pub(crate) process: SmolStr,
-    pub(crate) effects: Vec<Effect>,
+pub struct Stepped {
+    /// Which process.
+    pub process: SmolStr,
+    /// In order.
+    pub effects: Vec<Effect>,
     /// The ids of the commands that followed, in order.
-    pub(crate) sent: Vec<EventId>,
+    pub sent: Vec<EventId>,
+}
+
+/// Why a process stops at a record.
+#[derive(Debug, Error)]
+pub enum StepError {
+    /// The record cannot be read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// What it wants cannot be written down.
+    #[error(transparent)]
+    Effect(#[from] EffectError),
 }
 
 /// What an instance was told.
-pub(crate) enum Input<E, T> {
+enum Input<E, T> {
     Event(E),
     Timer(T),
     Refused(Refused),
 }
 
-pub(crate) struct Instance<P> {
-    pub(crate) state: P,
+/// One instance, folded up to some record.
+pub struct Instance<P> {
+    /// Its state.
+    pub state: P,
     undo: Vec<Sending>,
     timers: BTreeSet<SmolStr>,
     /// Commands that were sent and not refused.
@@ -47,17 +64,18 @@ pub(crate) struct Instance<P> {
 
 /// What follows from a step.
 #[derive(Default)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// To be sent, in order.
-    pub(crate) sends: Vec<Sending>,
+    pub sends: Vec<Sending>,
     /// To be set: kind, microseconds from now, what it carries.
-    pub(crate) set: Vec<(SmolStr, u64, String)>,
+    pub set: Vec<(SmolStr, u64, String)>,
     /// To be removed.
-    pub(crate) cancel: BTreeSet<SmolStr>,
+    pub cancel: BTreeSet<SmolStr>,
 }
 
-impl<P: Process> Instance<P> {
-    pub(crate) fn new() -> Self {
+impl<P: Process> Default for Instance<P> {
+    /// Before it was told anything.
+    fn default() -> Self {
         Self {
             state: P::default(),
             undo: Vec::new(),
@@ -65,10 +83,15 @@ impl<P: Process> Instance<P> {
             sent: HashSet::new(),
         }
     }
+}
 
+impl<P: Process> Instance<P> {
     /// Folds an instance as it was before the input at a position.
-    pub(crate) async fn fold(store: &dyn EventStore, tag: &Tag, before: Position) -> Result<Self, FoldError> {
-        let mut instance = Self::new();
+    ///
+    /// # Errors
+    /// [`FoldError`]: the store does not answer, or a record cannot be read.
+    pub async fn fold(store: &dyn EventStore, tag: &Tag, before: Position) -> Result<Self, FoldError> {
+        let mut instance = Self::default();
         let steps = Self::steps(store, tag).await?;
         steps.iter().for_each(|stepped| instance.sent(&stepped.sent));
         let inputs = Query::any(inputs_of::<P>(tag));
@@ -110,13 +133,13 @@ impl<P: Process> Instance<P> {
     }
 
     /// Remembers what was sent.
-    pub(crate) fn sent(&mut self, commands: &[EventId]) {
+    pub fn sent(&mut self, commands: &[EventId]) {
         self.sent.extend(commands);
     }
 
     /// Whether a record with the instance's tag is for it: a refusal only if it had sent the command. A timer that
     /// fired and a command that was refused are forgotten.
-    pub(crate) fn is_told(&mut self, event: &RecordedEvent) -> bool {
+    fn is_told(&mut self, event: &RecordedEvent) -> bool {
         if event.event_type == TIMER_FIRED {
             self.forget_timer(event);
         }
@@ -127,8 +150,22 @@ impl<P: Process> Instance<P> {
                 .is_some_and(|command| self.sent.remove(&command))
     }
 
-    /// Takes an input into the state and says what the process wants about it.
-    pub(crate) fn step(&mut self, input: &Input<P::Event, P::Timer>) -> Result<Vec<Effect>, EffectError> {
+    /// Tells the instance of a record with its tag: what it wants about it, and what follows from that. Nothing if the
+    /// record is not for it.
+    ///
+    /// # Errors
+    /// [`StepError`]: the process stops here.
+    pub fn tell(&mut self, event: &RecordedEvent) -> Result<(Vec<Effect>, Wanted), StepError> {
+        let input = decode::<P>(event)?;
+        let Some(input) = input.filter(|_| self.is_told(event)) else {
+            return Ok((Vec::new(), Wanted::default()));
+        };
+        let effects = self.step(&input)?;
+        let wanted = self.want(&effects);
+        Ok((effects, wanted))
+    }
+
+    fn step(&mut self, input: &Input<P::Event, P::Timer>) -> Result<Vec<Effect>, EffectError> {
         self.take_in(input);
         let mut effects = Effects::default();
         match input {
@@ -157,7 +194,7 @@ impl<P: Process> Instance<P> {
     }
 
     /// Remembers effects and says what follows from them.
-    pub(crate) fn want(&mut self, effects: &[Effect]) -> Wanted {
+    fn want(&mut self, effects: &[Effect]) -> Wanted {
         let mut wanted = Wanted::default();
         for effect in effects {
             self.want_one(effect, &mut wanted);
@@ -208,7 +245,7 @@ fn inputs_of<P: Process>(tag: &Tag) -> Vec<QueryItem> {
 }
 
 /// Everything any instance of a process is told.
-pub(crate) fn inputs<P: Process>() -> Query {
+pub fn inputs<P: Process>() -> Query {
     let item = |types: Vec<EventType>, tags| QueryItem {
         types: types.into(),
         tags,
@@ -225,9 +262,7 @@ pub(crate) fn inputs<P: Process>() -> Query {
 }
 
 /// Reads a record as an input; `None` if it is none of this process.
-pub(crate) fn decode<P: Process>(
-    event: &RecordedEvent,
-) -> Result<Option<Input<P::Event, P::Timer>>, DecodeError> {
+fn decode<P: Process>(event: &RecordedEvent) -> Result<Option<Input<P::Event, P::Timer>>, DecodeError> {
     let malformed =
         |reason: serde_json::Error| DecodeError::malformed(event.event_type.clone(), event.version, reason);
     if event.event_type == TIMER_FIRED {
@@ -268,4 +303,24 @@ async fn fold_pages(
         }
         from = page.next;
     }
+}
+
+/// The record of a timer that ran out, as the clock of a running service writes it.
+pub fn timer_fired<P: Process>(
+    recording: &Recording,
+    instance: &Tag,
+    kind: &str,
+    due: Timestamp,
+    data: &str,
+) -> NewEvent {
+    let timer = Timer {
+        process: SmolStr::new_static(P::NAME),
+        instance: instance.clone(),
+        kind: kind.into(),
+        due,
+        data: data.to_owned(),
+        correlation: None,
+        causation: None,
+    };
+    timer.fired(recording)
 }

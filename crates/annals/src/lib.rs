@@ -24,7 +24,8 @@ pub mod progress;
 mod hub;
 pub mod relay;
 mod timers;
-mod instance;
+#[doc(hidden)]
+pub mod instance;
 mod manager;
 mod projector;
 mod dispatch;

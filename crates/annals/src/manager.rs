@@ -22,7 +22,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::cache::Generations;
 use crate::hub::Hub;
-use crate::instance::{Instance, Stepped, Wanted, decode, inputs};
+use crate::instance::{Instance, Stepped, Wanted, inputs};
 use crate::key::Key;
 use crate::process::{Effect, Process};
 use crate::progress::Progress;
@@ -152,21 +152,16 @@ impl<P: Process> Manager<P> {
             .filter(|tag| tag.kind() == <P::Key as Key>::KIND);
         for tag in tags {
             let mut instance = self.instance(tag, event.position).await?;
-            let stuck = |what: String| {
+            let (effects, wanted) = instance.tell(event).map_err(|error| {
                 format!(
-                    "{} stops at position {} of {tag}: {what}",
+                    "{} stops at position {} of {tag}: {error}",
                     P::NAME,
                     event.position
                 )
-            };
-            let input = decode::<P>(event).map_err(|error| stuck(error.to_string()))?;
-            if let Some(input) = input.filter(|_| instance.is_told(event)) {
-                let effects = instance.step(&input).map_err(|error| stuck(error.to_string()))?;
-                let wanted = instance.want(&effects);
-                if !effects.is_empty() {
-                    let sent = self.record(event, tag, effects, wanted, batch);
-                    instance.sent(&sent);
-                }
+            })?;
+            if !effects.is_empty() {
+                let sent = self.record(event, tag, effects, wanted, batch);
+                instance.sent(&sent);
             }
             self.instances.put(tag.clone(), instance);
         }

@@ -128,6 +128,61 @@ impl EffectError {
     }
 }
 
+/// Commands that a test expects to be sent: one, a list, an array or a tuple of them; `()` for none.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a command or several",
+    note = "a command, `Vec`, an array or a tuple of commands, or `()`"
+)]
+pub trait IntoCommands {
+    /// Writes them down in order.
+    ///
+    /// # Errors
+    /// [`EffectError`]: a key that makes no tag, or content that JSON cannot hold.
+    fn write(&self, sendings: &mut Vec<Sending>) -> Result<(), EffectError>;
+}
+
+impl<C: Command> IntoCommands for C {
+    fn write(&self, sendings: &mut Vec<Sending>) -> Result<(), EffectError> {
+        sendings.push(Sending::of(self)?);
+        Ok(())
+    }
+}
+
+impl IntoCommands for () {
+    fn write(&self, _: &mut Vec<Sending>) -> Result<(), EffectError> {
+        Ok(())
+    }
+}
+
+impl<T: IntoCommands> IntoCommands for Vec<T> {
+    fn write(&self, sendings: &mut Vec<Sending>) -> Result<(), EffectError> {
+        self.iter().try_for_each(|command| command.write(sendings))
+    }
+}
+
+impl<T: IntoCommands, const N: usize> IntoCommands for [T; N] {
+    fn write(&self, sendings: &mut Vec<Sending>) -> Result<(), EffectError> {
+        self.iter().try_for_each(|command| command.write(sendings))
+    }
+}
+
+macro_rules! tuple {
+    ($($part:ident),+) => {
+        impl<$($part: IntoCommands),+> IntoCommands for ($($part,)+) {
+            #[allow(non_snake_case, reason = "the parts are named after their types")]
+            fn write(&self, sendings: &mut Vec<Sending>) -> Result<(), EffectError> {
+                let ($($part,)+) = self;
+                $($part.write(sendings)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+tuple!(A, B);
+tuple!(A, B, C);
+tuple!(A, B, C, D);
+
 /// One thing a process wants, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use annals_core::condition::Condition;
+use annals_core::event::NewEvent;
 use annals_core::id::{CorrelationId, EventId};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{Append, AppendError, ReadError};
@@ -22,7 +23,7 @@ use tokio::sync::Notify;
 use crate::context::Request;
 use crate::hub::Hub;
 use crate::progress::Progress;
-use crate::record::TIMER_FIRED;
+use crate::record::{Recording, TIMER_FIRED};
 
 /// The clock is looked at this often while a timer is pending: it may jump, and a machine may sleep.
 const LOOK: Duration = Duration::from_secs(60);
@@ -49,6 +50,18 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn key(process: &str, instance: &Tag, kind: &str) -> MarkKey {
         MarkKey::new(TIMER, smol_str::format_smolstr!("{process}/{kind}/{instance}"))
+    }
+
+    /// The record that it ran out.
+    pub(crate) fn fired(&self, recording: &Recording) -> NewEvent {
+        let tags = vec![self.instance.clone(), process_tag(&self.process)];
+        let request = Request {
+            correlation: self.correlation,
+            causation: self.causation,
+            ..Request::default()
+        };
+        let data = serde_json::to_vec(self).expect("a timer is made of strings and numbers");
+        recording.own(TIMER_FIRED, tags, data.into(), &request)
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -191,15 +204,9 @@ impl Timers {
 }
 
 /// A timer whose mark cannot be read has no event; it is only removed.
-fn fired(hub: &Hub, value: &Bytes) -> Option<annals_core::event::NewEvent> {
+fn fired(hub: &Hub, value: &Bytes) -> Option<NewEvent> {
     let timer: Timer = serde_json::from_slice(value).ok()?;
-    let tags = vec![timer.instance.clone(), process_tag(&timer.process)];
-    let request = Request {
-        correlation: timer.correlation,
-        causation: timer.causation,
-        ..Request::default()
-    };
-    Some(hub.recording.own(TIMER_FIRED, tags, value.clone(), &request))
+    Some(timer.fired(&hub.recording))
 }
 
 /// The tag that the framework's records about a process carry.

@@ -2,7 +2,11 @@
 
 /// The school: courses and students, desks, fees, and the admission that holds them together.
 mod school;
+/// How a test that is to fail is looked at.
+mod said;
 /// given, when, then: what holds passes, what does not says why.
 mod scenario;
+/// A process without a service: what it sends, when it wakes, what it takes back.
+mod probe;
 /// The chain itself: the same seed twice is the same trace.
 mod chain;

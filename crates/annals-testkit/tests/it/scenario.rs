@@ -1,10 +1,9 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use annals::{Command, Context, command};
 use annals_core::time::Timestamp;
 use annals_testkit::scenario::given;
 use serde::{Deserialize, Serialize};
 
+use crate::said::said;
 use crate::school::{
     Choice, CourseOpened, CourseRenamed, Enrol, EnrolInAll, Open, Rename, SeatTaken, Timetable, Withdraw,
     course, student,
@@ -30,12 +29,6 @@ fn enrol(who: &str, name: &str) -> Enrol {
         student: student(who),
         course: course(name),
     }
-}
-
-/// What a test that does not hold says.
-fn said(test: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(test)).expect_err("the test was to fail");
-    *panic.downcast::<String>().expect("a panic with words")
 }
 
 #[test]
