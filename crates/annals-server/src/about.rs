@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::problem::{Answer, KINDS, NOT_FOUND, Problem, ProblemKind};
 use crate::state::NodeState;
+use crate::status;
 
 /// What the process counted, in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "about",
@@ -21,6 +22,7 @@ pub(crate) async fn metrics(State(node): State<Arc<NodeState>>) -> Answer<Respon
             "no metrics recorder is installed in this process",
         )));
     };
+    status::sample(&node).await;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], metrics.render()).into_response())
 }

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals::{Service, World};
 use annals_core::port::store::EventStore;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
@@ -21,8 +22,7 @@ use crate::live::LiveLimits;
 use crate::metrics::Metrics;
 use crate::observe::{Observed, observe};
 use crate::state::NodeState;
-use crate::trace::Names;
-use crate::{about, events, health, openapi};
+use crate::{about, commands, entities, events, health, openapi, parked, requests, status};
 
 /// Builds the router of a node.
 pub struct Api {
@@ -37,8 +37,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// A node without services; `names` makes the ids of requests that bring none.
-    pub fn new(names: Names) -> Self {
+    /// A node without services; the world makes the ids of requests that bring none.
+    pub fn new(world: World) -> Self {
         Self {
             services: Services::default(),
             drain: Drain::default(),
@@ -48,18 +48,31 @@ impl Api {
             document: openapi::document(),
             routes: Router::new(),
             observed: Observed {
-                names,
+                world,
                 deadline: Duration::from_secs(60),
             },
         }
     }
 
-    /// Shows the history of a service.
+    /// Serves a service: its commands, its entities, its events.
     #[must_use]
-    pub fn host(mut self, name: impl Into<SmolStr>, store: Arc<dyn EventStore>) -> Self {
+    pub fn serve(mut self, service: Service) -> Self {
+        let (name, store) = (service.name().clone(), Arc::clone(service.store()));
+        self.services.add(Hosted {
+            name,
+            store,
+            service: Some(service),
+        });
+        self
+    }
+
+    /// Shows a history that belongs to no service: the journal, a broker's store.
+    #[must_use]
+    pub fn show(mut self, name: impl Into<SmolStr>, store: Arc<dyn EventStore>) -> Self {
         self.services.add(Hosted {
             name: name.into(),
             store,
+            service: None,
         });
         self
     }
@@ -127,6 +140,17 @@ impl Api {
             .route("/services/{service}/events", get(events::events))
             .route("/services/{service}/events/live", get(events::live))
             .route("/services/{service}/events/{event}", get(events::event))
+            .route("/services/{service}/commands", get(commands::commands))
+            .route("/services/{service}/commands/{command}", post(commands::call))
+            .route("/services/{service}/entities/{tag}", get(entities::entity))
+            .route(
+                "/services/{service}/entities/{tag}/history",
+                get(entities::history),
+            )
+            .route("/services/{service}/parked", get(parked::parked))
+            .route("/services/{service}/parked/{id}/requeue", post(parked::requeue))
+            .route("/requests/{correlation}", get(requests::request))
+            .route("/status", get(status::status))
             .route("/livez", get(health::livez))
             .route("/readyz", get(health::readyz))
             .route("/healthz", get(health::readyz))

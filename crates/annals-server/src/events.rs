@@ -83,7 +83,7 @@ pub(crate) async fn services(State(node): State<Arc<NodeState>>) -> Response {
         ("correlation" = Option<String>, Query, description = "Only what follows from this request"),
         ("from" = Option<String>, Query, description = "The lowest position, or the earliest recorded time"),
         ("to" = Option<String>, Query, description = "The first position that is left out, or a time"),
-        ("at" = Option<String>, Query, description = "The history as it was at this time, or just after this position"),
+        ("at" = Option<String>, Query, description = "The history as it was at this time, or before this position"),
         ("limit" = Option<usize>, Query, description = "Events of the page, 1 to 1,000; default 100"),
         ("direction" = Option<String>, Query, description = "`forward` (default) or `backward`"),
         ("annals-min-position" = Option<u64>, Header, description = "The answer must contain everything before it"),
@@ -220,14 +220,7 @@ impl Asked {
             let detail = format!("expected a limit of 1 to {LIMIT_MAX}, found {limit}");
             return Err(Box::new(Problem::new(&BAD_REQUEST, detail)));
         }
-        let direction = match params.one("direction")? {
-            None | Some("forward") => Direction::Forward,
-            Some("backward") => Direction::Backward,
-            Some(other) => {
-                let detail = format!("expected direction forward or backward, found {other:?}");
-                return Err(Box::new(Problem::new(&BAD_REQUEST, detail)));
-            }
-        };
+        let direction = params.direction()?;
         Ok(Self { limit, direction })
     }
 

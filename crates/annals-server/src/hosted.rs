@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use annals::Service;
 use annals_core::port::store::EventStore;
 use smol_str::SmolStr;
 
@@ -15,6 +16,8 @@ pub(crate) struct Hosted {
     pub(crate) name: SmolStr,
     /// Its history.
     pub(crate) store: Arc<dyn EventStore>,
+    /// What runs on it; `None` for a history that is only shown.
+    pub(crate) service: Option<Service>,
 }
 
 /// All services of this node.
@@ -44,5 +47,21 @@ impl Services {
     /// All of them, by name.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Hosted> {
         self.by_name.values()
+    }
+}
+
+impl Hosted {
+    /// What runs on it.
+    ///
+    /// # Errors
+    /// 404: nothing does.
+    pub(crate) fn running(&self) -> Answer<&Service> {
+        let shown = || {
+            Box::new(Problem::new(
+                &NOT_FOUND,
+                format!("{} is a history without a service", self.name),
+            ))
+        };
+        self.service.as_ref().ok_or_else(shown)
     }
 }

@@ -1,14 +1,14 @@
 //! HTTP for any annals node.
 //!
-//! In: services, each with its store. Out: their events as pages and live streams, health, metrics, an OpenAPI
-//! document, and a server whose every connection, head, body, stream and pause has a limit.
+//! In: running services. Out: their commands, the states of their entities at any moment, what followed from a request
+//! across all of them, their events as pages and live streams, parked messages, health, metrics, an OpenAPI document;
+//! and a server whose every connection, head, body, stream and pause has a limit.
 //!
 //! ```no_run
-//! # async fn start(names: annals_server::Names, store: std::sync::Arc<dyn annals_core::port::store::EventStore>)
-//! # -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn start(orders: annals::Service) -> Result<(), Box<dyn std::error::Error>> {
 //! use annals_server::{Api, Server, ServerOptions};
 //!
-//! let api = Api::new(names).host("orders", store);
+//! let api = Api::new(orders.world().clone()).serve(orders);
 //! let options = ServerOptions { drain: api.drain(), ..ServerOptions::default() };
 //! let server = Server::bind("127.0.0.1:4000".parse()?, api.router(), options).await?;
 //! println!("http://{}/services", server.address);
@@ -40,6 +40,12 @@ pub mod live;
 mod state;
 mod health;
 mod events;
+mod commands;
+mod entities;
+mod parked;
+mod causation;
+mod requests;
+mod status;
 mod about;
 pub mod openapi;
 mod observe;
@@ -53,4 +59,4 @@ pub use api::Api;
 pub use drain::Drain;
 pub use problem::{Answer, Problem};
 pub use server::{RunningServer, Server, ServerOptions};
-pub use trace::{Asked, Names};
+pub use trace::Asked;

@@ -1,7 +1,8 @@
 //! Moments of a history: `?at=` as a time or as a position.
 //!
 //! In: `2026-01-03T10:00:00Z` or `10452`. Out: the end of the store as it was then. A time means "everything recorded
-//! up to and including it", a position "everything up to and including it".
+//! up to and at it"; a position means "everything before it", as `Annals-Position` does: the position that a command
+//! answered is the moment just after it.
 
 use std::str::FromStr;
 
@@ -16,7 +17,7 @@ use crate::problem::{Answer, NOT_FOUND, Problem};
 pub enum Moment {
     /// Of recorded time.
     Time(Timestamp),
-    /// Just after the event at this position.
+    /// When this was the end: before the event at this position.
     Position(Position),
 }
 
@@ -44,15 +45,15 @@ impl Moment {
                     is_settled: end < store.end(),
                 })
             }
-            Self::Position(position) if position < store.end() => Ok(Then {
-                end: position.next(),
+            Self::Position(position) if position <= store.end() => Ok(Then {
+                end: position,
                 is_settled: true,
             }),
             Self::Position(position) => {
                 let end = store.end();
-                let detail = format!("expected a position before {end}, found {position}");
+                let detail = format!("expected a position up to {end}, found {position}");
                 Err(Box::new(
-                    Problem::new(&NOT_FOUND, detail).sides(format!("before {end}"), position.get()),
+                    Problem::new(&NOT_FOUND, detail).sides(format!("up to {end}"), position.get()),
                 ))
             }
         }

@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use annals::World;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -19,7 +20,7 @@ use tracing::Instrument;
 use crate::health::AsItIs;
 use crate::metrics::{HTTP_DURATION, HTTP_REQUESTS};
 use crate::problem::{INTERNAL, MEDIA_TYPE, Problem, UNKNOWN};
-use crate::trace::{Asked, CORRELATION, Names, TRACE_PARENT};
+use crate::trace::{Asked, CORRELATION, TRACE_PARENT};
 
 /// As much of a foreign layer's words as a problem document quotes, in bytes.
 const QUOTED_BYTES_MAX: usize = 4_096;
@@ -27,7 +28,7 @@ const QUOTED_BYTES_MAX: usize = 4_096;
 /// What every request gets.
 #[derive(Clone)]
 pub(crate) struct Observed {
-    pub(crate) names: Names,
+    pub(crate) world: World,
     pub(crate) deadline: Duration,
 }
 
@@ -37,7 +38,7 @@ pub(crate) async fn observe(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let asked = Asked::from_headers(request.headers(), &observed.names);
+    let asked = Asked::from_headers(request.headers(), &observed.world);
     request.extensions_mut().insert(asked);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request
@@ -131,10 +132,9 @@ fn decorate(response: &mut Response, asked: &Asked) {
     let text =
         |text: String| HeaderValue::try_from(text).expect("ids are made of letters, digits and hyphens");
     let headers = response.headers_mut();
-    headers.insert(
-        HeaderName::from_static(CORRELATION),
-        text(asked.correlation.to_string()),
-    );
+    headers
+        .entry(HeaderName::from_static(CORRELATION))
+        .or_insert(text(asked.correlation.to_string()));
     headers.insert(
         HeaderName::from_static(TRACE_PARENT),
         text(asked.trace_parent.to_string()),

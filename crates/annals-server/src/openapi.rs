@@ -5,16 +5,24 @@ use utoipa::OpenApi;
 use crate::check::Check;
 use crate::problem::{PartError, Problem, ProblemKind};
 use crate::record::EventBody;
-use crate::{about, events, health};
+use crate::{about, commands, entities, events, health, parked, requests, status};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "annals node", description = "Events, health and metrics of the services of one node."),
+    info(title = "annals node", description = "Commands, entities, requests, events, health and metrics of the services of one node. There is no authentication yet: bind it to loopback addresses only."),
     paths(
         events::services,
         events::events,
         events::live,
         events::event,
+        commands::commands,
+        commands::call,
+        entities::entity,
+        entities::history,
+        parked::parked,
+        parked::requeue,
+        requests::request,
+        status::status,
         health::livez,
         health::readyz,
         about::metrics,
@@ -26,6 +34,10 @@ use crate::{about, events, health};
     tags(
         (name = "services", description = "What this node hosts"),
         (name = "events", description = "What happened"),
+        (name = "commands", description = "What can be asked for"),
+        (name = "entities", description = "What things are and were"),
+        (name = "requests", description = "What followed from what"),
+        (name = "parked", description = "Messages that were put aside"),
         (name = "health", description = "Whether this node works"),
         (name = "about", description = "What this node says about itself"),
     )

@@ -3,6 +3,7 @@
 //! In: the text after `?`. Out: names and values, repeated ones in order. A name the route does not know is refused,
 //! with the nearest that it does know: a filter that is silently ignored answers another question.
 
+use annals_core::port::store::Direction;
 use percent_encoding::percent_decode_str;
 
 use crate::problem::{Answer, BAD_REQUEST, Problem};
@@ -65,6 +66,20 @@ impl Params {
         text.parse()
             .map(Some)
             .map_err(|error| bad(format!("the parameter {name} is {text:?}: {error}")))
+    }
+
+    /// The parameter `direction`; forward if it is not there.
+    ///
+    /// # Errors
+    /// 400: it is neither `forward` nor `backward`.
+    pub fn direction(&self) -> Answer<Direction> {
+        match self.one("direction")? {
+            None | Some("forward") => Ok(Direction::Forward),
+            Some("backward") => Ok(Direction::Backward),
+            Some(other) => Err(bad(format!(
+                "expected direction forward or backward, found {other:?}"
+            ))),
+        }
     }
 
     /// All values of a parameter.

@@ -73,6 +73,8 @@ kinds! {
     UNAVAILABLE, "unavailable", 503, "It cannot be done just now", "Repeat it later, with the same ids.";
     CLOSED, "closed", 503, "The store takes no more work", "Restart the node; look at its log for the reason.";
     NOT_READY, "not_ready", 503, "The node is not ready", "`detail` lists what is missing.";
+    STALE_BUILD, "stale_build", 503, "This build does not know all that happened",
+        "Deploy a build that knows the type, or ask another node.";
     POSITION_NOT_REACHED, "position_not_reached", 503, "The position asked for is not there yet",
         "Repeat it, or wait longer with Prefer: wait=N.";
     UNKNOWN, "unknown", 504, "It is not known whether it happened", "Repeat it with the same idempotency key.";

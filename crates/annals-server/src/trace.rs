@@ -5,10 +5,9 @@
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
-use std::sync::Arc;
 
-use annals_core::id::{CorrelationId, IdSource};
-use annals_core::time::Clock;
+use annals::{Request, World};
+use annals_core::id::CorrelationId;
 use axum::http::HeaderMap;
 use thiserror::Error;
 use uuid::Uuid;
@@ -31,15 +30,6 @@ pub struct TraceParent {
 #[error("expected a traceparent such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
 pub struct TraceParentError;
 
-/// Makes the ids that a request without its own gets.
-#[derive(Clone)]
-pub struct Names {
-    /// The present, as ids have it in their first bits.
-    pub clock: Arc<dyn Clock>,
-    /// New ids.
-    pub ids: Arc<dyn IdSource>,
-}
-
 /// A request as logs, traces and events know it. Handlers get it as an extension of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
@@ -51,44 +41,42 @@ pub struct Asked {
 
 impl Asked {
     /// Continues what the headers name, or begins anew.
-    pub fn from_headers(headers: &HeaderMap, names: &Names) -> Self {
+    pub fn from_headers(headers: &HeaderMap, world: &World) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let correlation = text(CORRELATION).and_then(|text| text.trim().parse().ok());
         let came = text(TRACE_PARENT).and_then(|text| text.trim().parse().ok());
         Self {
-            correlation: correlation.unwrap_or_else(|| CorrelationId::from_uuid(names.next())),
-            trace_parent: came.unwrap_or_else(|| TraceParent::begin(names)).child(names),
+            correlation: correlation.unwrap_or_else(|| CorrelationId::from_uuid(next(world))),
+            trace_parent: came.unwrap_or_else(|| TraceParent::begin(world)).child(world),
         }
     }
 }
 
-impl Names {
-    fn next(&self) -> Uuid {
-        self.ids.next(self.clock.now())
-    }
+/// Eight bytes of the random half of an id.
+fn span(world: &World) -> [u8; 8] {
+    let mut span = [0; 8];
+    span.copy_from_slice(&next(world).as_bytes()[8..]);
+    span
+}
 
-    /// Eight bytes of the random half of an id.
-    fn span(&self) -> [u8; 8] {
-        let mut span = [0; 8];
-        span.copy_from_slice(&self.next().as_bytes()[8..]);
-        span
-    }
+fn next(world: &World) -> Uuid {
+    world.ids.next(world.now())
 }
 
 impl TraceParent {
-    fn begin(names: &Names) -> Self {
+    fn begin(world: &World) -> Self {
         Self {
-            trace: *names.next().as_bytes(),
-            parent: names.span(),
+            trace: *next(world).as_bytes(),
+            parent: span(world),
             flags: 1,
         }
     }
 
     /// The same trace, with a new parent.
     #[must_use]
-    pub fn child(self, names: &Names) -> Self {
+    pub fn child(self, world: &World) -> Self {
         Self {
-            parent: names.span(),
+            parent: span(world),
             ..self
         }
     }
@@ -96,6 +84,18 @@ impl TraceParent {
     /// Whether the caller keeps this trace.
     pub fn is_sampled(self) -> bool {
         self.flags & 1 == 1
+    }
+}
+
+impl Asked {
+    /// The same as the framework has it; nobody is known yet, so there is no actor.
+    pub fn request(&self) -> Request {
+        Request {
+            correlation: Some(self.correlation),
+            causation: None,
+            trace_parent: Some(smol_str::format_smolstr!("{}", self.trace_parent)),
+            actor: None,
+        }
     }
 }
 

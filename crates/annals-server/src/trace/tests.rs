@@ -1,4 +1,6 @@
-use annals_core::id::uuid_v7;
+use std::sync::Arc;
+
+use annals_core::id::{IdSource, uuid_v7};
 use annals_core::time::{SystemClock, Timestamp};
 use axum::http::HeaderValue;
 
@@ -17,8 +19,8 @@ impl IdSource for Counting {
     }
 }
 
-fn names() -> Names {
-    Names {
+fn world() -> World {
+    World {
         clock: Arc::new(SystemClock),
         ids: Arc::new(Counting(1.into())),
     }
@@ -30,7 +32,7 @@ fn asked(pairs: &[(&'static str, &str)]) -> Asked {
         .iter()
         .map(|(name, text)| (name.parse().unwrap(), value(text)))
         .collect();
-    Asked::from_headers(&headers, &names())
+    Asked::from_headers(&headers, &world())
 }
 
 #[test]

@@ -124,6 +124,12 @@ async fn openapi_describes_every_route_with_its_problems() {
     let paths = document["paths"].as_object().unwrap();
     for path in [
         "/services",
+        "/services/{service}/commands",
+        "/services/{service}/entities/{tag}",
+        "/services/{service}/entities/{tag}/history",
+        "/services/{service}/parked",
+        "/requests/{correlation}",
+        "/status",
         "/services/{service}/events",
         "/services/{service}/events/live",
         "/services/{service}/events/{event}",
@@ -139,6 +145,12 @@ async fn openapi_describes_every_route_with_its_problems() {
             .get(path)
             .unwrap_or_else(|| panic!("{path} is not described"));
         assert!(operation["get"]["operationId"].is_string(), "{path}");
+    }
+    for path in [
+        "/services/{service}/commands/{command}",
+        "/services/{service}/parked/{id}/requeue",
+    ] {
+        assert!(paths[path]["post"]["operationId"].is_string(), "{path}");
     }
     let references = document.to_string();
     for reference in references

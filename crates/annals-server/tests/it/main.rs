@@ -4,8 +4,12 @@
 
 /// A client, a node, and events to look at.
 mod world;
+/// Orders, billing and a recorder in one node.
+mod shop;
 /// Pages of events and single events.
 mod events;
+/// Services at work: commands, entities, requests, parked messages, status.
+mod services;
 /// Live streams: catching up, following, resuming, slow clients.
 mod live;
 /// Problem documents, traces, positions.

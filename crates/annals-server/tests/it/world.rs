@@ -2,12 +2,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use annals::World;
 use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
 use annals_core::id::{CorrelationId, EventId, IdSource, uuid_v7};
 use annals_core::port::store::{Append, EventStore};
 use annals_core::tag::Tag;
 use annals_core::time::{Clock, SystemClock, Timestamp};
-use annals_server::{Api, Names, RunningServer, Server, ServerOptions};
+use annals_server::{Api, RunningServer, Server, ServerOptions};
 use annals_store::MemoryStore;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -32,8 +33,8 @@ impl IdSource for Counting {
     }
 }
 
-pub(crate) fn names() -> Names {
-    Names {
+pub(crate) fn world() -> World {
+    World {
         clock: Arc::new(SystemClock),
         ids: Arc::new(Counting),
     }
@@ -74,7 +75,7 @@ impl Node {
 
     pub(crate) async fn with(extend: impl FnOnce(Api) -> Api, options: ServerOptions) -> Self {
         let store = MemoryStore::new();
-        let api = extend(Api::new(names()).host("orders", Arc::new(store.clone())));
+        let api = extend(Api::new(world()).show("orders", Arc::new(store.clone())));
         let options = ServerOptions {
             drain: api.drain(),
             ..options
