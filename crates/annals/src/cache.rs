@@ -48,6 +48,16 @@ impl<K: Hash + Eq, V> Generations<K, V> {
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.young.iter().chain(&self.old)
+    }
 }
 
 /// A folded state and how far it was folded.
@@ -85,6 +95,15 @@ impl StateCache {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .put((model, tag), folded);
+    }
+
+    /// What these states look like, by key, in no order.
+    pub fn look<T>(&self, mut look: impl FnMut(TypeId, &Tag, &Folded) -> T) -> Vec<T> {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = states
+            .iter()
+            .map(|((model, tag), folded)| look(*model, tag, folded));
+        looks.collect()
     }
 
     /// How many states it holds.

@@ -9,7 +9,7 @@ use annals_core::event::{EventType, NewEvent};
 use annals_core::id::EventId;
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{Append, AppendError, Appended, EventStore, Read, ReadError};
-use annals_core::position::Position;
+use annals_core::position::{Position, Revision};
 use annals_core::query::Query;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
@@ -43,6 +43,8 @@ pub struct How {
     pub request: Request,
     /// When it happened in the world, if the command does not say so itself.
     pub occurred: Option<Timestamp>,
+    /// Carry it out only if this tag is at this revision (`None`: has no event yet), as `If-Match` asks.
+    pub expects: Option<(Tag, Option<Revision>)>,
     /// The message it came as: its refusal is recorded as an event, so that the sender hears of it.
     pub message: Option<MessageDone>,
 }
@@ -384,6 +386,12 @@ impl Decider {
                 from: end,
             });
         }
+        if let Some((tag, expected)) = &errand.how.expects {
+            append.conditions.push(Condition::TagAt {
+                tag: tag.clone(),
+                expected: *expected,
+            });
+        }
         if let Some(message) = &errand.how.message {
             append.conditions.push(message.condition.clone());
             append.marks.extend(message.marks.iter().cloned());
@@ -420,6 +428,9 @@ impl Decider {
                 };
                 Tried::Ended(Ok(done))
             }
+            AppendError::Conflict(Conflict::Tag {
+                tag, expected, found, ..
+            }) => Tried::Ended(Err(ExecuteError::Moved { tag, expected, found })),
             AppendError::Conflict(conflict) => Tried::Lost(conflict),
             other => Tried::Ended(Err(ExecuteError::Append(other))),
         }

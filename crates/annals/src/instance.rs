@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::event::EventSet;
 use crate::fold::FoldError;
 use crate::message::DecodeError;
+use crate::model::Model;
 use crate::process::{Effect, EffectError, Effects, On, Process, Refused, Sending};
 use crate::record::{COMMAND_REFUSED, PROCESS_STEPPED, Recording, TIMER_FIRED};
 use crate::timers::{Timer, process_tag};
@@ -51,6 +52,8 @@ enum Input<E, T> {
     Timer(T),
     Refused(Refused),
 }
+
+type InputOf<P> = Input<<P as Model>::Event, <P as Process>::Timer>;
 
 /// One instance, folded up to some record.
 pub struct Instance<P> {
@@ -165,7 +168,7 @@ impl<P: Process> Instance<P> {
         Ok((effects, wanted))
     }
 
-    fn step(&mut self, input: &Input<P::Event, P::Timer>) -> Result<Vec<Effect>, EffectError> {
+    fn step(&mut self, input: &InputOf<P>) -> Result<Vec<Effect>, EffectError> {
         self.take_in(input);
         let mut effects = Effects::default();
         match input {
@@ -179,7 +182,7 @@ impl<P: Process> Instance<P> {
         }
     }
 
-    fn take_in(&mut self, input: &Input<P::Event, P::Timer>) {
+    fn take_in(&mut self, input: &InputOf<P>) {
         match input {
             Input::Event(event) => self.state.apply(event),
             Input::Timer(timer) => self.state.on_timer(timer),
@@ -262,7 +265,7 @@ pub fn inputs<P: Process>() -> Query {
 }
 
 /// Reads a record as an input; `None` if it is none of this process.
-fn decode<P: Process>(event: &RecordedEvent) -> Result<Option<Input<P::Event, P::Timer>>, DecodeError> {
+fn decode<P: Process>(event: &RecordedEvent) -> Result<Option<InputOf<P>>, DecodeError> {
     let malformed =
         |reason: serde_json::Error| DecodeError::malformed(event.event_type.clone(), event.version, reason);
     if event.event_type == TIMER_FIRED {

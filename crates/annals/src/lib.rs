@@ -59,7 +59,7 @@ pub use crate::process::Refused;
 pub use crate::process::{Effects, On, Process};
 pub use crate::projection::{Projection, Recorded};
 pub use crate::record::Recording;
-pub use crate::service::{Service, Status, View};
+pub use crate::service::{Execute, NotYet, Service, Status, View};
 pub use crate::world::World;
 pub use annals_macros::{Boundary, Command, Event, Events, Key, Refusal, command, handler};
 

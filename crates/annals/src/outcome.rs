@@ -3,8 +3,8 @@
 use annals_core::id::{CorrelationId, EventId};
 use annals_core::kind::ErrorKind;
 use annals_core::port::store::{AppendError, ReadError};
-use annals_core::position::Position;
-use annals_core::tag::TagError;
+use annals_core::position::{Position, Revision};
+use annals_core::tag::{Tag, TagError};
 use annals_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -74,6 +74,16 @@ pub enum ExecuteError<R: Refusal> {
         /// The last conflict.
         last: annals_core::condition::Conflict,
     },
+    /// The tag is not at the revision the caller expects. Read it again.
+    #[error("expected {tag} at {}, found it at {}", at(expected), at(found))]
+    Moved {
+        /// The tag.
+        tag: Tag,
+        /// What the caller expects.
+        expected: Option<Revision>,
+        /// What there is.
+        found: Option<Revision>,
+    },
     /// The history holds events this build does not know. Deploy a build that does, or list the type as ignored.
     #[error(
         "stale build: the history of {command} holds events of type {unknown}, which no set of this build knows; \
@@ -118,7 +128,7 @@ impl<R: Refusal> ExecuteError<R> {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused(_) | Self::RefusedBefore(_) => ErrorKind::Refused,
-            Self::Contended { .. } => ErrorKind::Conflict,
+            Self::Contended { .. } | Self::Moved { .. } => ErrorKind::Conflict,
             Self::StaleBuild { .. } => ErrorKind::Unavailable,
             Self::KeyReused { .. } | Self::Key { .. } | Self::Encode(_) => ErrorKind::Invalid,
             Self::Fold(FoldError::Read(read)) | Self::Read(read) => read.kind(),
@@ -133,6 +143,7 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Refused(refusal) => refusal.code().into_owned(),
             Self::RefusedBefore(refusal) => refusal.code.clone(),
             Self::Contended { .. } => "contended".into(),
+            Self::Moved { .. } => "precondition_failed".into(),
             Self::StaleBuild { .. } => "stale_build".into(),
             Self::KeyReused { .. } => "idempotency_key_reused".into(),
             Self::Key { .. } => "invalid_key".into(),
@@ -147,6 +158,7 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Refused(refusal) => ExecuteError::Refused(AnyRefusal::of(&refusal)),
             Self::RefusedBefore(refusal) => ExecuteError::RefusedBefore(refusal),
             Self::Contended { attempts, last } => ExecuteError::Contended { attempts, last },
+            Self::Moved { tag, expected, found } => ExecuteError::Moved { tag, expected, found },
             Self::StaleBuild { command, unknown } => ExecuteError::StaleBuild { command, unknown },
             Self::KeyReused { key } => ExecuteError::KeyReused { key },
             Self::Key { command, source } => ExecuteError::Key { command, source },
@@ -156,6 +168,13 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Append(source) => ExecuteError::Append(source),
         }
     }
+}
+
+fn at(revision: &Option<Revision>) -> String {
+    revision.map_or_else(
+        || "no revision (no event yet)".to_owned(),
+        |at| format!("revision {at}"),
+    )
 }
 
 /// The first answer to an idempotency key, as its mark holds it.

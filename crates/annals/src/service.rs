@@ -13,7 +13,7 @@ use annals_core::id::EventId;
 use annals_core::port::sink::Sink;
 use annals_core::port::store::{EventStore, ReadError};
 use annals_core::port::transport::{Topic, Transport};
-use annals_core::position::Position;
+use annals_core::position::{Position, Revision};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
@@ -245,9 +245,33 @@ impl Service {
         }
     }
 
+    /// What keeps a runner from going on, if anything does. Does not wait.
+    pub fn trouble(&self) -> Option<String> {
+        let standings = self
+            .inner
+            .runners
+            .iter()
+            .map(|(progress, _)| progress.standing(progress.position()));
+        let mut troubles = standings.filter_map(|at| Some(format!("{}: {}", at.name, at.trouble?)));
+        troubles.next()
+    }
+
     /// The transport it talks through.
     pub fn transport(&self) -> &Arc<dyn Transport> {
         &self.inner.transport
+    }
+
+    /// The states that decisions would start from, as model, tag, end and JSON, sorted: for tests that compare them with
+    /// a fold from the beginning.
+    #[doc(hidden)]
+    pub fn held_states(&self) -> Vec<(Fold, Tag, Position, serde_json::Value)> {
+        let fold_of = |model| self.inner.folds.iter().find(|fold| fold.model == model).copied();
+        let held = self.inner.decider.cache.look(|model, tag, folded| {
+            fold_of(model).map(|fold| (fold, tag.clone(), folded.end, (fold.show)(&folded.state)))
+        });
+        let mut held: Vec<_> = held.into_iter().flatten().collect();
+        held.sort_by(|left, right| (left.0.name, &left.1).cmp(&(right.0.name, &right.1)));
+        held
     }
 
     /// Ends every runner where it stands, as a crash would: for tests of what survives one.
@@ -286,6 +310,12 @@ impl<C: Decide> Execute<C> {
     /// Who asks, and as a part of what.
     pub fn request(mut self, request: Request) -> Self {
         self.how.request = request;
+        self
+    }
+
+    /// Only if this tag is at this revision; `None`: only if it has no event yet.
+    pub fn expecting(mut self, tag: Tag, revision: Option<Revision>) -> Self {
+        self.how.expects = Some((tag, revision));
         self
     }
 

@@ -14,3 +14,7 @@ pub mod orders;
 pub mod system;
 pub mod feed;
 pub mod report;
+pub mod http;
+pub mod shop;
+pub mod provider_child;
+pub mod demo;
