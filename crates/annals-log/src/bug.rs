@@ -66,12 +66,14 @@ pub fn plant(bug: Option<Bug>) {
     planted::set(bug);
 }
 
+/// Whether this thread has this bug planted.
 #[cfg(feature = "bugs")]
-pub(crate) fn is_planted(bug: Bug) -> bool {
+pub fn is_planted(bug: Bug) -> bool {
     planted::get() == Some(bug)
 }
 
+/// Whether this thread has this bug planted: never in this build.
 #[cfg(not(feature = "bugs"))]
-pub(crate) const fn is_planted(_bug: Bug) -> bool {
+pub const fn is_planted(_bug: Bug) -> bool {
     false
 }

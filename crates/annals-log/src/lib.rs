@@ -31,5 +31,5 @@ pub use open::{Log, open, open_read_only};
 pub use prepare::Prepare;
 pub use reader::{Frames, Place, ReadError, Reader};
 pub use recovery::{OpenError, RecoveryReport};
-pub use verify::VerifyReport;
+pub use verify::{VerifyReport, inspect};
 pub use writer::{CommitError, Committed, LogCounters, LogOptions, Writer};

@@ -334,6 +334,9 @@ impl Frames {
             segment: self.next_segment,
             at: FIRST_FRAME,
         };
+        if place == self.end {
+            return Ok(false);
+        }
         let segment = self.reader.segment(place.segment);
         let segment = segment.ok_or_else(|| self.reader.damaged(place, "a segment", "none"))?;
         let to = if place.segment < self.end.segment {

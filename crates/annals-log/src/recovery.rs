@@ -238,6 +238,42 @@ fn load(disk: &dyn Disk, dir: &Path) -> Result<Files, OpenError> {
     Ok(files)
 }
 
+/// What of a directory can be opened, and what cannot.
+pub(crate) struct Salvage {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) salt: u64,
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// Opens what can be opened. Segments without a usable header are left out and told as damage.
+pub(crate) fn salvage(disk: &dyn Disk, dir: &Path) -> Result<Salvage, OpenError> {
+    let mut files = Files {
+        segments: Vec::new(),
+        salt: 0,
+        unfinished: Vec::new(),
+    };
+    let mut damage = Vec::new();
+    let mut numbers: Vec<u32> = Vec::new();
+    for name in disk.list(dir).map_err(io_failed("list", dir))? {
+        if let FileName::Segment(number) = FileName::of(&name) {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    for number in &numbers {
+        let last = numbers.last() == Some(number);
+        match open_segment(disk, dir, *number, last, &mut files) {
+            Err(OpenError::Damaged(found)) => damage.push(found),
+            other => other?,
+        }
+    }
+    Ok(Salvage {
+        segments: files.segments,
+        salt: files.salt,
+        damage,
+    })
+}
+
 fn open_segment(
     disk: &dyn Disk,
     dir: &Path,
@@ -282,7 +318,11 @@ fn open_segment(
     };
     let expected = SegmentHeader {
         number,
-        salt: if number == 0 { header.salt } else { files.salt },
+        salt: if files.segments.is_empty() {
+            header.salt
+        } else {
+            files.salt
+        },
         size,
     };
     if header != expected {

@@ -1,11 +1,17 @@
-//! Verification: every durable byte is read and checked.
+//! Verification: every byte is read and checked.
 //!
-//! In: a reader. Out: counts and every place of damage; the walk goes on behind damage wherever it finds a valid
-//! frame again. Works beside a writer, up to the durable end at the moment of the call.
+//! In: a reader, or a directory that may be too damaged to open. Out: counts and every place of damage; the walk goes
+//! on behind damage wherever it finds a valid frame again. Works beside a writer.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::damage::Damage;
+use crate::disk::Disk;
 use crate::frame::{Frame, FrameKind};
-use crate::reader::{Place, ReadError, Reader};
+use crate::reader::{Place, ReadError, Reader, Shared};
+use crate::recovery::{OpenError, Salvage, salvage};
 use crate::scan::{Step, Walk};
 use crate::segment::FIRST_FRAME;
 
@@ -24,6 +30,8 @@ pub struct VerifyReport {
     pub unnumbered: u64,
     /// Bytes of valid frames.
     pub bytes: u64,
+    /// Bytes behind the last frame that are none: what a write left that was never acknowledged.
+    pub torn_bytes: u64,
     /// Everything that is not as it was written.
     pub damage: Vec<Damage>,
 }
@@ -46,29 +54,87 @@ impl Reader {
         &self,
         visit: &mut dyn FnMut(&Frame) -> Result<(), String>,
     ) -> Result<VerifyReport, ReadError> {
-        let end = self.end();
-        let mut check = Check {
-            reader: self,
-            report: VerifyReport::default(),
-            expected: Expected::default(),
-            visit,
-        };
-        let mut gap = None;
-        for number in 0..=end.segment {
-            gap = check.segment(number, end, gap)?;
-        }
-        Ok(check.report)
+        Check::new(self, VerifyReport::default(), false, visit).all(self.end())
     }
+}
+
+/// Checks the files of a directory as far as they can be read, without a lock and without changing anything. Where a
+/// log ends is not known here: bytes behind the last frame count as torn, not as damage. Beside a writer, look twice
+/// before believing in damage.
+///
+/// # Errors
+/// [`OpenError::Io`] if the disk fails; [`OpenError::NewerFormat`] if a segment has a format this build cannot read.
+pub fn inspect(
+    disk: &dyn Disk,
+    dir: &Path,
+    visit: &mut dyn FnMut(&Frame) -> Result<(), String>,
+) -> Result<VerifyReport, OpenError> {
+    let Salvage {
+        segments,
+        salt,
+        damage,
+    } = salvage(disk, dir)?;
+    let report = VerifyReport {
+        damage,
+        ..VerifyReport::default()
+    };
+    let Some(last) = segments.last() else {
+        return Ok(report);
+    };
+    let end = Place {
+        segment: segments.len() as u32 - 1,
+        at: last.size,
+    };
+    let reader = Reader::new(Arc::new(Shared::new(salt, segments, end)));
+    Check::new(&reader, report, true, visit)
+        .all(end)
+        .map_err(|error| match error {
+            ReadError::Io { file, source, .. } => OpenError::Io {
+                doing: "read",
+                path: file,
+                source,
+            },
+            other => OpenError::Io {
+                doing: "read",
+                path: dir.to_owned(),
+                source: io::Error::other(other.to_string()),
+            },
+        })
 }
 
 struct Check<'a> {
     reader: &'a Reader,
     report: VerifyReport,
     expected: Expected,
+    /// Whether the last segment may end anywhere.
+    open_ended: bool,
     visit: &'a mut dyn FnMut(&Frame) -> Result<(), String>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(
+        reader: &'a Reader,
+        report: VerifyReport,
+        open_ended: bool,
+        visit: &'a mut dyn FnMut(&Frame) -> Result<(), String>,
+    ) -> Self {
+        Self {
+            reader,
+            report,
+            expected: Expected::default(),
+            open_ended,
+            visit,
+        }
+    }
+
+    fn all(mut self, end: Place) -> Result<VerifyReport, ReadError> {
+        let mut gap = None;
+        for number in 0..=end.segment {
+            gap = self.segment(number, end, gap)?;
+        }
+        Ok(self.report)
+    }
+
     /// Walks one segment. A gap is a place where the walk stopped before the end of the log; the frame that comes
     /// next tells whether anything is missing there.
     fn segment(
@@ -118,6 +184,11 @@ impl Check<'_> {
                     (self.expected.frames, self.expected.first) = (header.number, header.first);
                     self.expected.previous = header.previous;
                 }
+                None if self.open_ended => {
+                    let written = walk.last_written().map_err(|source| io(at, source))?;
+                    let torn = written.map_or(0, |written| written - at);
+                    return Ok(self.open_end(gap, damage, torn, number == end.segment));
+                }
                 None if number == end.segment => {
                     self.report.damage.push(damage);
                     return Ok(None);
@@ -126,6 +197,12 @@ impl Check<'_> {
             }
         }
         Ok(gap)
+    }
+
+    /// A walk that ended in a segment: whether something is missing is told by the next frame, if one comes.
+    fn open_end(&mut self, gap: Option<Damage>, damage: Damage, torn: u64, last: bool) -> Option<Damage> {
+        self.report.torn_bytes += torn;
+        if last { None } else { gap.or(Some(damage)) }
     }
 
     fn frame(&mut self, frame: &Frame, file: &std::path::Path, gap: Option<Damage>) {
@@ -138,13 +215,19 @@ impl Check<'_> {
                 self.expected.frames, self.expected.first
             );
             let found = format!("frame {} with record {}", header.number, header.first);
-            let here = Damage {
-                file: file.to_owned(),
-                at: header.place,
-                expected,
-                found,
-            };
-            report.damage.push(gap.unwrap_or(here));
+            report.damage.push(match gap {
+                Some(gap) => Damage {
+                    found: format!("{}, and then {found}", gap.found),
+                    expected,
+                    ..gap
+                },
+                None => Damage {
+                    file: file.to_owned(),
+                    at: header.place,
+                    expected,
+                    found,
+                },
+            });
         }
         self.expected = Expected {
             frames: header.number + 1,
@@ -167,3 +250,6 @@ impl Check<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ use annals_core::port::store::{AppendError, Appended, Direction};
 use annals_core::position::{Position, Revision};
 use annals_core::query::Query;
 use annals_core::time::{Clock, Timestamp};
+use annals_log::bug::{self, Bug};
 use annals_log::{Batch, CommitError, Committed, Group, RECORD_HEADER_BYTES, Writer};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
@@ -258,6 +259,9 @@ impl Committer {
     }
 
     fn commit(&mut self, recorded: Timestamp) {
+        if bug::is_planted(Bug::ShowUnflushed) {
+            self.end.send_replace(widen(self.core.state.read().index.next()));
+        }
         let committed = match self.accepted.is_empty() {
             true => Ok(()),
             false => match self.writer.commit(&mut self.group, recorded.as_micros()) {

@@ -36,12 +36,11 @@ use crate::state::{SharedState, State, widen};
 const READ_ONLY_TRIES: u32 = 5;
 
 /// A store in a folder. Clones are handles to the same store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EmbeddedStore {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     core: Arc<Core>,
     writer: Mutex<WriterHandle>,
@@ -55,13 +54,11 @@ enum WriterHandle {
     None,
 }
 
-impl std::fmt::Debug for WriterHandle {
+impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Thread(_) => "Thread",
-            Self::Stepped(_) => "Stepped",
-            Self::None => "None",
-        })
+        f.debug_struct("EmbeddedStore")
+            .field("end", &self.end())
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,15 +136,24 @@ impl EmbeddedStore {
     /// # Errors
     /// As [`EmbeddedStore::open`], never [`OpenError::InUse`]; [`OpenError::Disk`] also if there is no store.
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_read_only_on(&RealDisk, dir.as_ref())
+        let mut tries = 1;
+        loop {
+            match Self::open_read_only_on(&RealDisk, dir.as_ref()) {
+                // What is being written this moment can look like damage.
+                Err(OpenError::Corrupt(_)) if tries < READ_ONLY_TRIES => tries += 1,
+                other => return other,
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
-    /// Opens to read only on any disk.
+    /// Opens to read only on any disk, looking once: beside a writer, look again before believing in damage.
     ///
     /// # Errors
     /// As [`EmbeddedStore::open_read_only`].
     pub fn open_read_only_on(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
-        let (state, reader, report) = look(disk, dir)?;
+        let mut state = State::default();
+        let (reader, report) = annals_log::open_read_only(disk, dir, &mut |frame| state.replay(frame))?;
         let end = watch::Sender::new(widen(state.end));
         let queue = Queue::new(1);
         queue.close("it was opened to read only");
@@ -219,21 +225,6 @@ impl EmbeddedStore {
 
     pub(crate) fn core(&self) -> &Core {
         &self.inner.core
-    }
-}
-
-/// Reads a folder that somebody may be writing to.
-fn look(disk: &dyn Disk, dir: &Path) -> Result<(State, annals_log::Reader, RecoveryReport), OpenError> {
-    let mut tries = 1;
-    loop {
-        let mut state = State::default();
-        match annals_log::open_read_only(disk, dir, &mut |frame| state.replay(frame)) {
-            Ok((reader, report)) => return Ok((state, reader, report)),
-            // What is being written this moment can look like damage.
-            Err(annals_log::OpenError::Damaged(_)) if tries < READ_ONLY_TRIES => tries += 1,
-            Err(error) => return Err(error.into()),
-        }
-        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -17,10 +17,12 @@ mod queue;
 mod core;
 mod commit;
 mod embedded;
+mod verify;
 
 pub use embedded::{EmbeddedStore, Stats};
 pub use memory::MemoryStore;
 pub use options::{OpenError, Options, WriterThread};
+pub use verify::{Finding, VerifyReport, verify, verify_on};
 
 pub use annals_log::RecoveryReport;
 pub use annals_log::disk;

@@ -227,10 +227,7 @@ impl Inner {
             Some(Fault::Refuse | Fault::FailFlush) => return Err(broken()),
             Some(Fault::NoSpace) => return Err(no_space()),
             Some(Fault::CutShort) => {
-                let kept = self
-                    .chance
-                    .as_mut()
-                    .map_or(0, |chance| chance.below(bytes.len() as u64)) as usize;
+                let kept = self.cut(bytes.len() as u64) as usize;
                 self.state.write(file, &bytes[..kept], at as usize);
                 return Err(broken());
             }
@@ -242,6 +239,17 @@ impl Inner {
             Err(no_space())
         } else {
             Ok(())
+        }
+    }
+
+    /// How many bytes a write that is cut short has written: any number, often nearly all.
+    fn cut(&mut self, bytes: u64) -> u64 {
+        let Some(chance) = &mut self.chance else { return 0 };
+        let nearly = bytes.saturating_sub(1 + chance.below(8));
+        if chance.one_in(2) {
+            nearly
+        } else {
+            chance.below(bytes)
         }
     }
 

@@ -144,7 +144,9 @@ fn no_bytes_make_it_panic() {
         }
         bytes.truncate(chance.below(bytes.len() as u64 * 2) as usize);
         refused += u32::from(read_event(&Bytes::from(bytes.clone())).is_err());
-        bytes.first_mut().map(|kind| *kind = MARK);
+        if let Some(kind) = bytes.first_mut() {
+            *kind = MARK;
+        }
         refused += u32::from(read_mark(&Bytes::from(bytes)).is_err());
     }
     assert!(refused > rounds, "{refused} refused");

@@ -5,5 +5,7 @@
 
 /// Both stores keep the one contract.
 mod conformance;
+/// Power cuts, judged by an oracle.
+mod crash;
 /// What only the embedded store has: folders, locks, reopening.
 mod embedded;

@@ -1,0 +1,211 @@
+//! What is asked of an image: it opens, holds all of one allowed history and nothing of another, answers from its index
+//! as a scan would, and goes on from there.
+
+use std::sync::Arc;
+
+use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
+use annals_core::id::EventId;
+use annals_core::port::store::{Append, Direction, EventStore, Read};
+use annals_core::position::Position;
+use annals_store::disk::sim::chance::Chance;
+use annals_store::disk::sim::{SimDisk, Survival};
+use annals_store::{EmbeddedStore, OpenError};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::oracle::Model;
+use super::workload::{Epoch, StepClock, contents, dir, now, open, query, tag};
+
+/// A model in few words.
+pub(super) fn shape(model: &Model) -> String {
+    format!("{} events and {} marks", model.events.len(), model.marks.len())
+}
+
+pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Result<(), String> {
+    if chance.one_in(6) {
+        read_only(disk, epoch)?;
+    }
+    let rotten = chance.one_in(6).then(|| disk.crash(0, Survival::Everything));
+    let store = open(disk, clock()).map_err(|error| format!("it does not open: {error}"))?;
+    let found = contents(&store)?;
+    let allowed = [Some(&epoch.sure), epoch.maybe.as_ref()];
+    let same = |model: &&Arc<Model>| model.events == found.events && model.marks == found.marks;
+    let Some(model) = allowed.into_iter().flatten().find(same) else {
+        let maybe = epoch
+            .maybe
+            .as_ref()
+            .map_or_else(String::new, |maybe| format!(" or {}", shape(maybe)));
+        return Err(format!(
+            "expected {}{maybe}, found {}",
+            shape(&epoch.sure),
+            shape(&found)
+        ));
+    };
+    index_equals_scan(&store, model, chance)?;
+    if chance.one_in(4) {
+        let report = store.verify().map_err(|error| error.to_string())?;
+        if !report.findings.is_empty() || report.events != model.events.len() as u64 {
+            return Err(format!(
+                "verify counts {} events and tells {:?}",
+                report.events, report.findings
+            ));
+        }
+    }
+    if let Some(disk) = rotten {
+        rot(&disk, chance)?;
+    }
+    goes_on(disk, store, model)
+}
+
+/// One flipped bit in a frame that later ones vouch for: the store refuses to open, untouched, and verify names it.
+fn rot(disk: &SimDisk, chance: &mut Chance) -> Result<(), String> {
+    let read = annals_log::open_read_only(disk, dir(), &mut |_| Ok(()));
+    let Ok((reader, _)) = read else { return Ok(()) };
+    let frames: Vec<_> = reader.frames().map(|frame| frame.unwrap().header).collect();
+    // What is read only has a witness, but a seal at the end has none and holds nothing.
+    let Some(frame) = frames.get(chance.below(frames.len().saturating_sub(1) as u64) as usize) else {
+        return Ok(());
+    };
+    if frames.len() < 2 {
+        return Ok(());
+    }
+    let file = dir().join(format!("{:010}.seg", frame.segment));
+    let at = frame.place + chance.below(frame.frame_bytes());
+    disk.rot(&file, at, 1 << chance.below(8));
+    let operations = disk.operations();
+    let what = format!(
+        "a flipped bit in {} at byte {at}, in the frame at {}",
+        file.display(),
+        frame.place
+    );
+    match open(disk, clock()) {
+        Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {}
+        other => return Err(format!("{what}: expected a refusal, found {other:?}")),
+    }
+    match annals_store::verify_on(disk, dir()) {
+        Err(OpenError::NewerFormat { .. }) => {}
+        Ok(report)
+            if report
+                .findings
+                .iter()
+                .any(|found| found.file == file && found.at == frame.place) => {}
+        other => return Err(format!("{what}: expected it to be told, found {other:?}")),
+    }
+    if disk.operations() == operations {
+        Ok(())
+    } else {
+        Err(format!("{what}: the refusal changed the disk"))
+    }
+}
+
+fn clock() -> Arc<StepClock> {
+    Arc::default()
+}
+
+/// Without recovery: a beginning of what is allowed, and nothing else.
+fn read_only(disk: &SimDisk, epoch: &Epoch) -> Result<(), String> {
+    let Ok(names) = annals_store::disk::Disk::list(disk, dir()) else {
+        return Ok(());
+    };
+    if names.is_empty() {
+        return Ok(());
+    }
+    let operations = disk.operations();
+    let store =
+        EmbeddedStore::open_read_only_on(disk, dir()).map_err(|error| format!("read only: {error}"))?;
+    let found = contents(&store)?.events;
+    let longest = epoch.maybe.as_ref().unwrap_or(&epoch.sure);
+    if !longest.events.starts_with(&found) && !epoch.sure.events.starts_with(&found) {
+        return Err(format!(
+            "read only: {} events are no beginning of {}",
+            found.len(),
+            shape(longest)
+        ));
+    }
+    if disk.operations() == operations {
+        Ok(())
+    } else {
+        Err("opening to read only changed the disk".to_owned())
+    }
+}
+
+fn index_equals_scan(store: &EmbeddedStore, model: &Model, chance: &mut Chance) -> Result<(), String> {
+    for _ in 0..2 {
+        let (query, tag) = (query(chance), tag(chance));
+        let direction = [Direction::Forward, Direction::Backward][chance.below(2) as usize];
+        let read = Read {
+            direction,
+            ..Read::new(query.clone(), Position::ZERO)
+        };
+        let page = now(store.read(read)).map_err(|error| error.to_string())?;
+        let mut expected: Vec<_> = model
+            .events
+            .iter()
+            .filter(|stored| query.matches(&stored.event))
+            .cloned()
+            .collect();
+        if direction == Direction::Backward {
+            expected.reverse();
+        }
+        if page.events != expected {
+            return Err(format!(
+                "{query:?}: the scan has {}, the index {}",
+                expected.len(),
+                page.events.len()
+            ));
+        }
+        let revision = now(store.revision(tag.clone(), Position::MAX)).map_err(|error| error.to_string())?;
+        if revision != model.revision(&tag) {
+            return Err(format!(
+                "{tag}: expected {:?}, found {revision:?}",
+                model.revision(&tag)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Appends once more, cuts the power in the worst way, and finds everything again: what was served once stays.
+fn goes_on(disk: &SimDisk, store: EmbeddedStore, model: &Model) -> Result<(), String> {
+    let event = NewEvent {
+        id: EventId::from_uuid(Uuid::from_u128(u128::MAX)),
+        event_type: EventType::from_static("again"),
+        version: 1,
+        purpose: Purpose::Event,
+        visibility: Visibility::Public,
+        tags: Vec::new(),
+        occurred: None,
+        metadata: Metadata::default(),
+        data: Bytes::new(),
+    };
+    let mut append = store.append(Append {
+        events: vec![event.clone()],
+        ..Append::default()
+    });
+    let waker = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    if append.as_mut().poll(waker).is_ready() {
+        return Err("it takes no appends".to_owned());
+    }
+    store.step();
+    let appended = now(append).map_err(|error| format!("it takes no appends: {error}"))?;
+    if appended.first != model.end() {
+        return Err(format!(
+            "expected the next position {}, found {}",
+            model.end(),
+            appended.first
+        ));
+    }
+    let after = disk.crash(1, Survival::Nothing);
+    drop(store);
+    let store = open(&after, clock()).map_err(|error| format!("it does not open a second time: {error}"))?;
+    let found = contents(&store)?;
+    let (last, before) = found.events.split_last().ok_or("nothing is left")?;
+    if before == model.events && found.marks == model.marks && last.event == event {
+        return Ok(());
+    }
+    Err(format!(
+        "once served and then lost: expected {} and one more event, found {}",
+        shape(model),
+        shape(&found)
+    ))
+}
