@@ -73,9 +73,9 @@ pub(crate) async fn commands(
     responses(
         (status = 200, description = "It was carried out", body = DoneBody),
         (status = 404, description = "No such command", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The domain says no, or others were first", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Refused, or others were first", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is no JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Wrong shape, or another command under this key", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Wrong shape, or the key is taken", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not just now", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "It is not known whether it happened", body = Problem, content_type = "application/problem+json"),
     ))]

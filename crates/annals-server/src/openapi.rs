@@ -9,7 +9,7 @@ use crate::{about, commands, entities, events, health, parked, requests, status}
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "annals node", description = "Commands, entities, requests, events, health and metrics of the services of one node. There is no authentication yet: bind it to loopback addresses only."),
+    info(title = "annals node", description = "What one node's services take, hold and say. It asks nobody who he is."),
     paths(
         events::services,
         events::events,

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use annals_store::{EmbeddedStore, Options};
 use serde_json::json;
 
 use crate::shop::Shop;
@@ -385,4 +388,68 @@ async fn the_status_tells_how_every_service_stands() {
         (&status["pid"], &status["draining"]),
         (&json!(std::process::id()), &json!(false))
     );
+}
+
+#[tokio::test]
+async fn the_gauges_tell_how_services_stand_when_somebody_looks() {
+    let shop = Shop::open().await;
+    shop.place("42", 10).await;
+    let text = shop
+        .until("/metrics", |got| {
+            got.text()
+                .contains("annals_log_head_position{service=\"orders\"} 1")
+        })
+        .await;
+    for line in [
+        "annals_parked_messages{service=\"billing\"} 0",
+        "annals_subscription_lag_events{service=\"orders\",subscription=\"relay\"}",
+        "annals_subscription_position{service=\"billing\",subscription=\"inbox\"}",
+    ] {
+        assert!(text.text().contains(line), "{line} is missing in {}", text.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_on_disk_answered_it_answers_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |name: &str| -> Arc<dyn annals_core::port::store::EventStore> {
+        Arc::new(EmbeddedStore::open(folder.path().join(name), Options::default()).unwrap())
+    };
+    let shop = Shop::open_on(store).await;
+    let post = async |shop: &Shop| {
+        let body = json!({ "order": "42", "total": 10 });
+        shop.post(
+            "/services/orders/commands/orders.place",
+            &[("idempotency-key", "k-1")],
+            body,
+        )
+        .await
+    };
+    let first = post(&shop).await.json();
+    shop.cancel("42").await;
+    let before = shop
+        .node
+        .get("/services/orders/entities/order:42/history")
+        .await
+        .json();
+    let id = first["events"][0].as_str().unwrap().to_owned();
+    shop.close().await;
+
+    let shop = Shop::open_on(store).await;
+    assert_eq!(
+        shop.node
+            .get("/services/orders/entities/order:42/history")
+            .await
+            .json(),
+        before
+    );
+    assert_eq!(post(&shop).await.json()["events"], first["events"]);
+    assert_eq!(
+        shop.node
+            .get(&format!("/services/orders/events/{id}"))
+            .await
+            .json()["type"],
+        "order.placed"
+    );
+    shop.close().await;
 }

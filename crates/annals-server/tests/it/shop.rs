@@ -6,6 +6,7 @@ use annals::backoff::Backoff;
 use annals::{Command, Dep, Event, Events, Key, Model, Place, Refusal, Service, command, handler};
 use annals_core::port::store::EventStore;
 use annals_server::ServerOptions;
+use annals_server::metrics::Metrics;
 use annals_store::MemoryStore;
 use annals_transport::embedded::EmbeddedBroker;
 use serde::{Deserialize, Serialize};
@@ -133,17 +134,23 @@ async fn write_bill(message: OrderPlaced, Dep(printer): Dep<Printer>) -> Result<
 /// Orders, billing and a recorder in one node.
 pub(crate) struct Shop {
     pub(crate) node: Node,
+    services: Vec<Service>,
     printer: Arc<Printer>,
 }
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::open_on(|_| Arc::new(MemoryStore::new())).await
+    }
+
+    /// With a store of each name.
+    pub(crate) async fn open_on(store: impl Fn(&str) -> Arc<dyn EventStore>) -> Self {
         let printer = Arc::new(Printer::default());
-        let broker_store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+        let broker_store = store("broker");
         let world = world();
         let broker = EmbeddedBroker::new(Arc::clone(&broker_store), Arc::clone(&world.clock));
-        let place = || Place {
-            store: Arc::new(MemoryStore::new()),
+        let place = |name| Place {
+            store: store(name),
             transport: Arc::new(broker.clone()),
             world: world.clone(),
             journal: None,
@@ -159,22 +166,33 @@ impl Shop {
             .handler::<OrderPlaced>()
             .listens_to("orders")
             .provide(printer.clone());
-        let orders = orders.backoff(quick).start(place()).await.unwrap();
-        let billing = billing.backoff(quick).start(place()).await.unwrap();
+        let orders = orders.backoff(quick).start(place("orders")).await.unwrap();
+        let billing = billing.backoff(quick).start(place("billing")).await.unwrap();
         let recorder = Service::builder("recorder")
             .records_everything()
-            .start(place())
+            .start(place("recorder"))
             .await
             .unwrap();
+        let services = vec![orders.clone(), billing.clone(), recorder.clone()];
         let extend = |api: annals_server::Api| {
-            api.serve(orders)
+            api.metrics(Metrics::install().unwrap())
+                .serve(orders)
                 .serve(billing)
                 .serve(recorder)
                 .show("broker", broker_store)
         };
         Self {
             node: Node::with(extend, ServerOptions::default()).await,
+            services,
             printer,
+        }
+    }
+
+    /// Stops the node and its services, and lets go of their stores.
+    pub(crate) async fn close(self) {
+        self.node.server.shutdown().await;
+        for service in &self.services {
+            service.stop().await;
         }
     }
 

@@ -44,6 +44,7 @@ fn refuses_what_would_lose_digits() {
         "SELECT decimal_add('1e', '1')",
         "SELECT decimal_add('79228162514264337593543950335', '0.5')",
         "SELECT decimal_add('79228162514264337593543950335', '1')",
+        "SELECT decimal_add('7922816251426433759354395033', '0.55')",
         "SELECT decimal_add('0.00000000000000000000000000001', '1')",
     ] {
         assert!(ask(sql).is_err(), "{sql}");
