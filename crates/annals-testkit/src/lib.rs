@@ -14,4 +14,6 @@ pub mod scenario;
 #[cfg(feature = "services")]
 pub mod probe;
 #[cfg(feature = "services")]
+pub mod replay;
+#[cfg(feature = "services")]
 pub mod chain;

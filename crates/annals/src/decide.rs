@@ -28,7 +28,9 @@ use crate::record::{COMMAND_REFUSED, Recording};
 use crate::stale::KnownTypes;
 
 /// A command that loses this many races in a row is given back as contended.
-const ATTEMPTS_MAX: u32 = 16;
+///
+/// Two instances that fight over one key lose about every second race each: 32 in a row is then one in billions.
+const ATTEMPTS_MAX: u32 = 32;
 /// The mark space of idempotency keys.
 const IDEMPOTENCY: &str = "idempotency";
 /// The longest idempotency key, in bytes.
@@ -129,6 +131,7 @@ impl Decider {
                             last,
                         });
                     }
+                    self.counters.redecisions.fetch_add(1, Ordering::Relaxed);
                     attempt += 1;
                 }
             }
@@ -273,6 +276,13 @@ impl Decider {
         errand: &Errand<'_, C>,
     ) -> Result<(Vec<Folded>, Position), ExecuteError<C::Refusal>> {
         let end = self.store.end();
+        if let Some((tag, expected)) = errand.how.expects.clone() {
+            // Asked here too, since an answer without events is not appended.
+            let found = self.store.revision(tag.clone(), end).await?;
+            if found != expected {
+                return Err(ExecuteError::Moved { tag, expected, found });
+            }
+        }
         if let Some(unknown) = self
             .known
             .unknown_within(&*self.store, &errand.wanted, end)
@@ -463,7 +473,6 @@ impl Decider {
 
     fn lost<C: Decide>(&self, errand: &Errand<'_, C>, attempt: u32, conflict: &Conflict) {
         self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
-        self.counters.redecisions.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("annals_conflicts_total", "service" => self.recording.service.to_string())
             .increment(1);
         if let Some(journal) = &self.journal {

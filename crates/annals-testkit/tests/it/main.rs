@@ -1,5 +1,7 @@
 //! The tools against a small school, and the framework against the tools.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it is")]
+
 /// The school: courses and students, desks, fees, and the admission that holds them together.
 mod school;
 /// How a test that is to fail is looked at.
@@ -10,3 +12,7 @@ mod scenario;
 mod probe;
 /// The chain itself: the same seed twice is the same trace.
 mod chain;
+/// A store in which somebody else is always a little faster.
+mod rival;
+/// Decisions in a running service: races, keys that make a command one, old builds, the past.
+mod decide;
