@@ -1,14 +1,15 @@
 //! `POST /services/{service}/commands/{command}`: a command as JSON, carried out by the service that takes it.
 //!
-//! A decision carries its own conditions, so `If-Match` has nothing to say here and is refused rather than ignored.
+//! A decision carries its own conditions. Who wants more says `If-Match` (or `If-None-Match: *`) and, with `?entity=`,
+//! whose revision that is: it is checked in the same commit as the decision, after the idempotency key.
 
 use std::sync::Arc;
 
-use annals::{CallError, Done, ExecuteError, How};
-use annals_core::kind::ErrorKind;
-use annals_core::position::Position;
+use annals::{CallError, Done, How, Service};
+use annals_core::position::{Position, Revision};
+use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -19,9 +20,8 @@ use utoipa::ToSchema;
 use crate::etag::Preconditions;
 use crate::idempotency::IdempotencyKey;
 use crate::min_position;
-use crate::problem::{
-    Answer, BAD_REQUEST, IDEMPOTENCY_KEY_REUSED, INVALID, Problem, STALE_BUILD, UNSUPPORTED_MEDIA_TYPE,
-};
+use crate::params::Params;
+use crate::problem::{Answer, BAD_REQUEST, INVALID, Problem, UNSUPPORTED_MEDIA_TYPE};
 use crate::state::NodeState;
 use crate::trace::{Asked, CORRELATION};
 
@@ -67,6 +67,9 @@ pub(crate) async fn commands(
     params(
         ("service" = String, Path, description = "The service's name"),
         ("command" = String, Path, description = "The command's name: `orders.place`"),
+        ("entity" = Option<String>, Query, description = "Whose revision If-Match means: `order:42`"),
+        ("if-match" = Option<String>, Header, description = "Only at this revision of the entity"),
+        ("if-none-match" = Option<String>, Header, description = "`*`: only if the entity has no event yet"),
         ("idempotency-key" = Option<String>, Header, description = "The same key gets the first answer again"),
     ),
     request_body(content = Object, description = "The command", content_type = "application/json"),
@@ -74,6 +77,7 @@ pub(crate) async fn commands(
         (status = 200, description = "It was carried out", body = DoneBody),
         (status = 404, description = "No such command", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Refused, or others were first", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It has another revision", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is no JSON", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Wrong shape, or the key is taken", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not just now", body = Problem, content_type = "application/problem+json"),
@@ -84,20 +88,17 @@ pub(crate) async fn call(
     Path((service, command)): Path<(String, String)>,
     Extension(asked): Extension<Asked>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Answer<Response> {
     let running = node.services.get(&service)?.running()?;
     must_be_json(&headers)?;
-    if !Preconditions::from_headers(&headers)?.is_empty() {
-        let problem = Problem::new(&BAD_REQUEST, "a command takes no If-Match or If-None-Match");
-        return Err(Box::new(problem.hint(
-            "its decision is checked against all that happened; leave the header out",
-        )));
-    }
+    let expects = expects(running, &headers, query.as_deref()).await?;
     let key = IdempotencyKey::from_headers(&headers)?.map(IdempotencyKey::into_string);
     let how = How {
         idempotency_key: key,
         request: asked.request(),
+        expects,
         ..How::default()
     };
     match running.call(&command, body, how).await {
@@ -146,15 +147,37 @@ fn must_be_json(headers: &HeaderMap) -> Answer<()> {
     Err(Box::new(Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail)))
 }
 
+/// What the preconditions ask of the entity they are about.
+async fn expects(
+    service: &Service,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Answer<Option<(Tag, Option<Revision>)>> {
+    let params = Params::parse(query, &["entity"])?;
+    let preconditions = Preconditions::from_headers(headers)?;
+    let tag = match (params.one("entity")?, preconditions.is_empty()) {
+        (_, true) => return Ok(None),
+        (Some(tag), false) => tag.parse::<Tag>().map_err(|error| bad(error.to_string()))?,
+        (None, false) => return Err(bad("If-Match does not say whose revision it means".to_owned())),
+    };
+    if let Some(revision) = preconditions.exact() {
+        return Ok(Some((tag, revision)));
+    }
+    // Several revisions, or any: what is found now must still be there when the decision is recorded.
+    let found = service.store().revision(tag.clone(), Position::MAX).await?;
+    preconditions.check(found)?;
+    Ok(Some((tag, found)))
+}
+
+fn bad(detail: String) -> Box<Problem> {
+    Box::new(Problem::new(&BAD_REQUEST, detail).hint("name the entity: ?entity=order:42"))
+}
+
 fn problem(error: &CallError) -> Problem {
     let detail = error.to_string();
     match error {
         CallError::Decode(_) => Problem::new(&INVALID, detail.clone()).part("", detail),
-        CallError::Execute(ExecuteError::KeyReused { .. }) => Problem::new(&IDEMPOTENCY_KEY_REUSED, detail),
-        CallError::Execute(ExecuteError::StaleBuild { .. }) => Problem::new(&STALE_BUILD, detail),
-        CallError::Execute(execute) if error.kind() == ErrorKind::Refused => {
-            Problem::refused(execute.code(), detail)
-        }
+        CallError::Execute(execute) => execute.into(),
         other => Problem::of(other.kind(), detail),
     }
 }

@@ -52,6 +52,19 @@ impl Preconditions {
         self.matches.is_none() && self.none_match.is_none()
     }
 
+    /// The one revision they ask for, if they ask for exactly one: `If-Match: "12"` (`Some(12)`), or
+    /// `If-None-Match: *` (`None`: it must not exist).
+    pub fn exact(&self) -> Option<Option<Revision>> {
+        match (&self.matches, &self.none_match) {
+            (Some(Tags::List(list)), None) => match list.as_slice() {
+                [(opaque, false)] => opaque.parse().ok().map(Some),
+                _ => None,
+            },
+            (None, Some(Tags::Any)) => Some(None),
+            _ => None,
+        }
+    }
+
     /// Whether a write to a thing at this revision may go on; `None`: it does not exist.
     ///
     /// # Errors

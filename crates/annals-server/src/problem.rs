@@ -7,9 +7,11 @@
 
 use std::borrow::Cow;
 
+use annals::{AnyRefusal, ExecuteError};
 use annals_core::condition::Conflict;
 use annals_core::kind::ErrorKind;
 use annals_core::port::store::{AppendError, ReadError};
+use annals_core::position::Revision;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -262,6 +264,23 @@ impl From<AppendError> for Problem {
 impl From<AppendError> for Box<Problem> {
     fn from(error: AppendError) -> Self {
         Box::new(error.into())
+    }
+}
+
+impl From<&ExecuteError<AnyRefusal>> for Problem {
+    fn from(error: &ExecuteError<AnyRefusal>) -> Self {
+        let detail = error.to_string();
+        let at = |revision: &Option<Revision>| revision.map(Revision::get);
+        match error {
+            ExecuteError::Moved { expected, found, .. } => {
+                Self::new(&PRECONDITION_FAILED, detail).sides(at(expected), at(found))
+            }
+            ExecuteError::KeyReused { .. } => Self::new(&IDEMPOTENCY_KEY_REUSED, detail),
+            ExecuteError::StaleBuild { .. } => Self::new(&STALE_BUILD, detail),
+            ExecuteError::Append(append) => append.clone().into(),
+            other if other.kind() == ErrorKind::Refused => Self::refused(other.code(), detail),
+            other => Self::of(other.kind(), detail),
+        }
     }
 }
 

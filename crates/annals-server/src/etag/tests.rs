@@ -56,3 +56,17 @@ fn refuses_what_is_no_tag() {
         );
     }
 }
+
+#[test]
+fn what_asks_for_one_revision_says_which() {
+    assert_eq!(given(header::IF_MATCH, "\"12\"").exact(), Some(at(12)));
+    assert_eq!(given(header::IF_NONE_MATCH, "*").exact(), Some(None));
+    for (name, text) in [
+        (header::IF_MATCH, "*"),
+        (header::IF_MATCH, "\"1\", \"2\""),
+        (header::IF_MATCH, "W/\"1\""),
+    ] {
+        assert_eq!(given(name, text).exact(), None, "{text}");
+    }
+    assert_eq!(given(header::IF_NONE_MATCH, "\"1\"").exact(), None);
+}

@@ -135,6 +135,52 @@ async fn the_same_key_gets_the_first_answer_again() {
 }
 
 #[tokio::test]
+async fn a_command_is_carried_out_only_at_the_revision_that_was_seen() {
+    let shop = Shop::open().await;
+    let placing = "/services/orders/commands/orders.place?entity=order:42";
+    let order = json!({ "order": "42", "total": 10 });
+    assert_eq!(
+        shop.post(placing, &[("if-match", "\"0\"")], order.clone())
+            .await
+            .status,
+        412
+    );
+    assert_eq!(
+        shop.post(placing, &[("if-none-match", "*")], order.clone())
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        shop.post(placing, &[("if-none-match", "*")], order).await.status,
+        412
+    );
+
+    let cancelling = "/services/orders/commands/orders.cancel?entity=order:42";
+    let cancel = |headers| shop.post(cancelling, headers, json!({ "order": "42" }));
+    let moved = cancel(&[("if-match", "\"7\"")]).await;
+    assert_eq!(
+        (moved.status.as_u16(), &moved.json()["code"]),
+        (412, &json!("precondition_failed"))
+    );
+    assert_eq!(
+        (&moved.json()["expected"], &moved.json()["actual"]),
+        (&json!(7), &json!(0))
+    );
+    assert_eq!(cancel(&[("if-match", "\"7\", \"8\"")]).await.status, 412);
+    let seen = [("if-match", "\"0\""), ("idempotency-key", "k-1")];
+    let done = cancel(&seen).await;
+    assert_eq!(done.status, 200);
+    // The revision is another one now, but the key was answered before.
+    let again = cancel(&seen).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["events"]),
+        (200, &done.json()["events"])
+    );
+    assert_eq!(cancel(&[("if-match", "*")]).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_entity_is_shown_as_it_is_and_as_it_was() {
     let shop = Shop::open().await;
     let placed = shop.place("42", 10).await;
@@ -305,6 +351,13 @@ async fn a_parked_message_is_listed_owed_and_taken_up_again() {
     );
     let owed = shop.node.get(&format!("/requests/{correlation}")).await.json();
     assert_eq!(owed["parked"][0]["id"], id);
+    // A node that hosts the taker alone knows it, too, and names the cause it cannot show.
+    let alone = shop.billing_alone().await;
+    let owed = alone.get(&format!("/requests/{correlation}")).await.json();
+    assert_eq!(
+        (&owed["parked"][0]["id"], &owed["unresolved"]),
+        (&json!(id), &json!([id]))
+    );
     let billing = |got: &Got| {
         got.json()["services"]
             .as_array()

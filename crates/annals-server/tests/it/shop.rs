@@ -196,6 +196,12 @@ impl Shop {
         }
     }
 
+    /// Another node, that hosts nothing but billing.
+    pub(crate) async fn billing_alone(&self) -> Node {
+        let billing = self.services[1].clone();
+        Node::with(|api| api.serve(billing), ServerOptions::default()).await
+    }
+
     pub(crate) fn break_printer(&self, broken: bool) {
         self.printer.broken.store(broken, Ordering::Relaxed);
     }
