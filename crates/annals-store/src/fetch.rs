@@ -1,9 +1,12 @@
 //! From positions to events.
 //!
 //! In: where records lie. Out: events whose content shares the memory that was read, each checked: its checksum, its
-//! id, its form. Neighbours are read together; when there are several pieces, the kernel is told of all of them first.
+//! id, its form. Neighbours are read together; when the first of several pieces came from the medium, the kernel is told of
+//! the others before they are read.
 //!
 //! Invariant: damaged bytes are never returned as an event.
+
+use std::time::{Duration, Instant};
 
 use annals_core::event::RecordedEvent;
 use annals_core::id::EventId;
@@ -22,6 +25,9 @@ const PIECE_BYTES: u64 = 256 << 10;
 const GAP_BYTES: u64 = 4 << 10;
 /// Pieces the kernel is told of ahead.
 const HINTS: usize = 256;
+/// A first piece that took longer came from the medium, and so will the others: only then are hints worth their calls.
+/// Nothing but speed depends on this.
+const COLD: Duration = Duration::from_micros(25);
 
 /// One event to fetch.
 #[derive(Debug, Clone, Copy)]
@@ -56,17 +62,16 @@ pub(crate) fn events(
     bytes: usize,
 ) -> Result<Vec<RecordedEvent>, ReadError> {
     let pieces = pieces(wanted);
-    if pieces.len() > 1 {
-        pieces
-            .iter()
-            .take(HINTS)
-            .for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
-    }
     let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
-    for piece in pieces {
+    for (number, piece) in pieces.iter().enumerate() {
+        let began = Instant::now();
         let buffer = reader
             .bytes(piece.place, piece.end - piece.place.at)
             .map_err(read_error)?;
+        if number == 0 && began.elapsed() > COLD {
+            let rest = pieces.iter().skip(1).take(HINTS);
+            rest.for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
+        }
         for one in &wanted[piece.from..piece.to] {
             let event = decode(reader, one, &buffer, piece.place)?;
             content += event.event.data.len();

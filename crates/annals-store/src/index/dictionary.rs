@@ -1,10 +1,10 @@
 //! The dictionary: terms to small numbers.
 //!
 //! In: a kind and bytes. Out: the term's number, the same for the same kind and bytes as long as the index lives.
-//! Hashes only find candidates; the bytes decide. Texts lie side by side in chunks, so a term costs its bytes and
-//! twelve more.
+//! Hashes only find candidates; the bytes decide. Texts lie side by side in chunks; a slot holds half of the hash, so
+//! that a wrong candidate is passed over without looking at its bytes, and growing needs no bytes at all.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::chunked::Chunked;
 
@@ -20,7 +20,10 @@ pub(crate) enum TermKind {
 /// A term's number.
 pub(crate) type TermId = u32;
 
-const FREE: u32 = u32::MAX;
+const FREE: Slot = Slot {
+    term: u32::MAX,
+    hash: 0,
+};
 const TEXT_CHUNK: usize = 64 << 10;
 
 #[derive(Debug, Clone, Copy)]
@@ -30,12 +33,18 @@ struct Entry {
     bytes: u16,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    term: TermId,
+    hash: u32,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     entries: Chunked<Entry>,
     texts: Vec<Vec<u8>>,
     /// Open addressing, a power of two, at most three quarters full.
-    slots: Vec<u32>,
+    slots: Vec<Slot>,
     hasher: RandomState,
 }
 
@@ -45,7 +54,7 @@ impl Dictionary {
     }
 
     pub(crate) fn find(&self, kind: TermKind, bytes: &[u8]) -> Option<TermId> {
-        self.probe(kind, bytes).ok()
+        self.probe(kind, bytes, self.hash(kind, bytes)).ok()
     }
 
     /// The term's number, a new one if it is new.
@@ -53,13 +62,14 @@ impl Dictionary {
         if (self.entries.len() + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
-        match self.probe(kind, bytes) {
+        let hash = self.hash(kind, bytes);
+        match self.probe(kind, bytes, hash) {
             Ok(term) => term,
             Err(slot) => {
                 let term = self.entries.len() as TermId;
                 let entry = self.store(kind, bytes);
                 self.entries.push(entry);
-                self.slots[slot] = term;
+                self.slots[slot] = Slot { term, hash };
                 term
             }
         }
@@ -71,22 +81,25 @@ impl Dictionary {
     }
 
     /// The term, or the slot where it belongs.
-    fn probe(&self, kind: TermKind, bytes: &[u8]) -> Result<TermId, usize> {
-        if self.slots.is_empty() {
+    fn probe(&self, kind: TermKind, bytes: &[u8], hash: u32) -> Result<TermId, usize> {
+        let Some(last) = self.slots.len().checked_sub(1) else {
             return Err(0);
-        }
-        let mut slot = self.first_slot(kind as u8, bytes);
+        };
+        let mut at = hash as usize & last;
         loop {
-            match self.slots[slot] {
-                FREE => return Err(slot),
-                term if self.is(term, kind, bytes) => return Ok(term),
-                _ => slot = (slot + 1) & (self.slots.len() - 1),
+            match self.slots[at] {
+                FREE => return Err(at),
+                slot if slot.hash == hash && self.is(slot.term, kind, bytes) => return Ok(slot.term),
+                _ => at = (at + 1) & last,
             }
         }
     }
 
-    fn first_slot(&self, kind: u8, bytes: &[u8]) -> usize {
-        self.hasher.hash_one((kind, bytes)) as usize & (self.slots.len() - 1)
+    fn hash(&self, kind: TermKind, bytes: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(bytes);
+        hasher.write_u8(kind as u8);
+        hasher.finish() as u32
     }
 
     fn is(&self, term: TermId, kind: TermKind, bytes: &[u8]) -> bool {
@@ -125,18 +138,13 @@ impl Dictionary {
 
     fn grow(&mut self) {
         let size = (self.slots.len() * 2).max(64);
-        self.slots.clear();
-        self.slots.resize(size, FREE);
-        for term in 0..self.entries.len() as TermId {
-            let (kind, bytes) = self
-                .stored(term)
-                .split_first()
-                .expect("every entry begins with its kind");
-            let mut slot = self.first_slot(*kind, bytes);
-            while self.slots[slot] != FREE {
-                slot = (slot + 1) & (size - 1);
+        let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
+        for slot in old.into_iter().filter(|slot| *slot != FREE) {
+            let mut at = slot.hash as usize & (size - 1);
+            while self.slots[at] != FREE {
+                at = (at + 1) & (size - 1);
             }
-            self.slots[slot] = term;
+            self.slots[at] = slot;
         }
     }
 }
