@@ -1,7 +1,7 @@
 //! Runs the instances of one process: reads their inputs from the log, records what they want, wakes the timers.
 //!
-//! A page of inputs becomes one append: what every instance wants, the commands to be sent, the timers, and the
-//! checkpoint. Effects are therefore recorded exactly once, and nothing is sent that is not recorded. An input that
+//! A page of inputs becomes one append, or a few where they want much: what every instance wants, the commands to be
+//! sent, the timers, and the checkpoint. Effects are therefore recorded exactly once, and nothing is sent that is not recorded. An input that
 //! cannot be read, or an effect that cannot be written, stops the process there and says so; skipping it would be a
 //! guess about money.
 
@@ -14,7 +14,7 @@ use annals_core::event::{NewEvent, RecordedEvent};
 use annals_core::id::EventId;
 use annals_core::mark::Mark;
 use annals_core::port::follow::Follow;
-use annals_core::port::store::{Append, AppendError, Page};
+use annals_core::port::store::{Append, AppendError, Page, limits};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use bytes::Bytes;
@@ -31,6 +31,10 @@ use crate::timers::{Timer, Timers, process_tag};
 
 const PAGE_MAX: usize = 512;
 const INSTANCES_MAX: usize = 65_536;
+/// A commit ends behind the input that fills it so far; what one input wants may come on top.
+const BATCH_BYTES: usize = limits::APPEND_BYTES_MAX / 4;
+/// What an event needs beside its content and tags, roughly.
+const EVENT_BYTES: usize = 512;
 /// Where nothing matched, the checkpoint is written only every so many positions.
 const IDLE_STRETCH: u64 = 16_384;
 
@@ -42,11 +46,21 @@ pub(crate) struct Manager<P: Process> {
     process: PhantomData<P>,
 }
 
-/// What one page of inputs becomes.
+/// What inputs become.
 #[derive(Default)]
 struct Batch {
     events: Vec<NewEvent>,
     marks: Vec<Mark>,
+    /// Of content and tags, roughly.
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, event: NewEvent) {
+        self.bytes += EVENT_BYTES + event.data.len();
+        self.bytes += event.tags.iter().map(|tag| tag.as_str().len()).sum::<usize>();
+        self.events.push(event);
+    }
 }
 
 impl<P: Process> Manager<P> {
@@ -112,15 +126,39 @@ impl<P: Process> Manager<P> {
         }
     }
 
+    /// A page is one commit, unless it wants more than a store takes at once: then it is several, each with a
+    /// checkpoint of its own.
     async fn page(&mut self, page: &Page, saved: Position) -> Result<(), String> {
-        self.progress.in_flight(page.events.len());
+        let mut saved = saved;
+        let mut left = page.events.len();
+        self.progress.in_flight(left);
         let mut batch = Batch::default();
         for event in &page.events {
             self.input(event, &mut batch).await?;
+            left -= 1;
+            if batch.bytes >= BATCH_BYTES {
+                let next = if left == 0 {
+                    page.next
+                } else {
+                    event.position.next()
+                };
+                self.commit(std::mem::take(&mut batch), saved, next).await?;
+                saved = next;
+                self.progress.in_flight(left);
+            }
         }
+        if saved < page.next {
+            self.commit(batch, saved, page.next).await?;
+        }
+        self.progress.handled(page.events.len());
+        self.progress.in_flight(0);
+        Ok(())
+    }
+
+    async fn commit(&self, batch: Batch, saved: Position, next: Position) -> Result<(), String> {
         let mut marks = last_of_each(batch.marks);
         let timers = marks.clone();
-        let here = Hub::checkpoint_mark(&Self::checkpoint_name(), page.next);
+        let here = Hub::checkpoint_mark(&Self::checkpoint_name(), next);
         marks.push(here.clone());
         // Nobody else may have come further meanwhile, or effects would be recorded twice.
         let still_there = Condition::MarkIs {
@@ -139,8 +177,6 @@ impl<P: Process> Manager<P> {
             Err(error) => return Err(error.to_string()),
         }
         self.timers.committed(&timers);
-        self.progress.handled(page.events.len());
-        self.progress.in_flight(0);
         Ok(())
     }
 
@@ -200,10 +236,8 @@ impl<P: Process> Manager<P> {
         };
         let data = serde_json::to_vec(&stepped).expect("effects are made of strings and numbers");
         let tags = vec![tag.clone(), process_tag(P::NAME)];
-        batch
-            .events
-            .push(recording.own(PROCESS_STEPPED, tags, Bytes::from(data), &request));
-        batch.events.extend(commands);
+        batch.push(recording.own(PROCESS_STEPPED, tags, Bytes::from(data), &request));
+        commands.into_iter().for_each(|command| batch.push(command));
         let cancelled = wanted
             .cancel
             .iter()

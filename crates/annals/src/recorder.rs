@@ -74,7 +74,7 @@ async fn record(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
     }
 }
 
-/// Copies and checkpoint in one commit; one by one where some of them are there already.
+/// Copies and checkpoint in one commit; one by one where some of them are there already, or they are too much at once.
 async fn keep(hub: &Hub, deliveries: Vec<Delivery>, checkpoint: Position) -> Result<(), String> {
     let copies: Vec<NewEvent> = deliveries.into_iter().map(copy).collect();
     let marks = vec![Hub::checkpoint_mark(NAME, checkpoint)];
@@ -85,7 +85,8 @@ async fn keep(hub: &Hub, deliveries: Vec<Delivery>, checkpoint: Position) -> Res
     };
     match hub.append(whole).await {
         Ok(appended) if !appended.duplicate => return Ok(()),
-        Ok(_) | Err(AppendError::IdTaken { .. }) => {}
+        // Some are there already, or together they are more than a store takes at once.
+        Ok(_) | Err(AppendError::IdTaken { .. } | AppendError::Invalid(_)) => {}
         Err(error) => return Err(error.to_string()),
     }
     for copy in copies {

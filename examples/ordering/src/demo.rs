@@ -100,14 +100,24 @@ impl Demo {
         let payer = Arc::new(Payer(Box::new(client)));
         let system = Arc::new(System::start(stores, &options.data, payer, world).await?);
         let server = serve(&system, metrics, options.port).await?;
-        let services = system.services().iter().map(|service| service.name().to_string()).collect();
+        let services = system
+            .services()
+            .iter()
+            .map(|service| service.name().to_string())
+            .collect();
         node.announce(&NodeInfo {
             address: server.address,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             services,
         })?;
-        Ok(Self { options, system, server, provider, _node: node })
+        Ok(Self {
+            options,
+            system,
+            server,
+            provider,
+            _node: node,
+        })
     }
 
     /// Where the HTTP API is.
@@ -128,7 +138,10 @@ impl Demo {
     /// Each service with the number of events in its store.
     pub fn services(&self) -> Vec<(String, u64)> {
         let services = self.system.services();
-        services.iter().map(|service| (service.name().to_string(), service.store().end().get())).collect()
+        services
+            .iter()
+            .map(|service| (service.name().to_string(), service.store().end().get()))
+            .collect()
     }
 
     /// Feeds a checked file, waits until everything has settled, and reports. `began` is when its first line was read.
@@ -150,7 +163,9 @@ impl Demo {
 
     /// Plays a small shop, about this many orders a second, until the future is dropped.
     pub async fn play(&self, orders_per_second: f64) {
-        Shop::new(&self.system, self.options.seed).play(orders_per_second).await;
+        Shop::new(&self.system, self.options.seed)
+            .play(orders_per_second)
+            .await;
     }
 
     /// Stops everything; what is under way finishes first.
@@ -180,7 +195,9 @@ async fn provider(options: &DemoOptions) -> Result<(Option<Child>, String), Demo
 
 async fn serve(system: &Arc<System>, metrics: Metrics, port: u16) -> Result<RunningServer, DemoError> {
     let (routes, document) = http::routes(Arc::clone(system));
-    let mut api = Api::new(system.orders.world().clone()).metrics(metrics).merge(routes, document);
+    let mut api = Api::new(system.orders.world().clone())
+        .metrics(metrics)
+        .merge(routes, document);
     for service in system.services() {
         api = api.serve(service.clone());
     }
@@ -189,7 +206,10 @@ async fn serve(system: &Arc<System>, metrics: Metrics, port: u16) -> Result<Runn
         .show("broker", Arc::clone(&system.broker_store))
         .show("journal", Arc::clone(&system.journal_store))
         .check(move || checks(&checked));
-    let options = ServerOptions { drain: api.drain(), ..ServerOptions::default() };
+    let options = ServerOptions {
+        drain: api.drain(),
+        ..ServerOptions::default()
+    };
     Ok(Server::bind(SocketAddr::from(([127, 0, 0, 1], port)), api.router(), options).await?)
 }
 

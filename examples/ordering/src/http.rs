@@ -39,7 +39,16 @@ use crate::system::System;
 /// The OpenAPI document of the routes in this file.
 #[derive(OpenApi)]
 #[openapi(
-    paths(place, show, cancel, sales_by_country, sales_by_day, customer, stock, stock_of),
+    paths(
+        place,
+        show,
+        cancel,
+        sales_by_country,
+        sales_by_day,
+        customer,
+        stock,
+        stock_of
+    ),
     components(schemas(NewOrder, NewLine, OrderBody, CancelBody))
 )]
 struct Document;
@@ -170,7 +179,11 @@ async fn place(
         execute = execute.idempotency_key(key);
     }
     let done = execute.await.map_err(|error| problem_of(error.erase()))?;
-    let status = if done.repeated || done.events.is_empty() { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if done.repeated || done.events.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     let mut response = answer(&system, &order, &done, status).await?;
     if let Ok(location) = HeaderValue::try_from(format!("/orders/{order}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -203,9 +216,15 @@ async fn show(
     let (body, revision) = load(&system, &order, then).await?;
     let tag = etag::of(revision);
     let known = Preconditions::from_headers(&headers)?.is_known(&revision.to_string());
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { Json(body).into_response() };
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Json(body).into_response()
+    };
     response.headers_mut().insert(header::ETAG, tag);
-    response.headers_mut().insert(min_position::POSITION, min_position::header(then));
+    response
+        .headers_mut()
+        .insert(min_position::POSITION, min_position::header(then));
     Ok(response)
 }
 
@@ -225,11 +244,20 @@ async fn cancel(
     headers: HeaderMap,
     body: bytes::Bytes,
 ) -> Answer<Response> {
-    let body: CancelBody = if body.is_empty() { CancelBody::default() } else { read(&body)? };
+    let body: CancelBody = if body.is_empty() {
+        CancelBody::default()
+    } else {
+        read(&body)?
+    };
     let order = OrderId::from(order);
-    let tag = order.tag().map_err(|error| Box::new(Problem::of(ErrorKind::Invalid, error.to_string())))?;
+    let tag = order
+        .tag()
+        .map_err(|error| Box::new(Problem::of(ErrorKind::Invalid, error.to_string())))?;
     let reason = body.reason.unwrap_or_else(|| "customer".to_owned());
-    let command = CancelOrder { order: order.clone(), reason };
+    let command = CancelOrder {
+        order: order.clone(),
+        reason,
+    };
     let mut execute = system.orders.execute(command).request(asked.request());
     if let Some(key) = IdempotencyKey::from_headers(&headers)? {
         execute = execute.idempotency_key(key.into_string());
@@ -249,14 +277,39 @@ async fn revision(system: &System, tag: &Tag) -> Answer<Option<Revision>> {
 }
 
 async fn load(system: &System, order: &OrderId, at: Position) -> Answer<(OrderBody, Revision)> {
-    let loaded = system.orders.load::<Order>(order).at(at).await.map_err(unloadable)?;
+    let loaded = system
+        .orders
+        .load::<Order>(order)
+        .at(at)
+        .await
+        .map_err(unloadable)?;
     let Some(revision) = loaded.revision.filter(|_| loaded.stage != Stage::Unknown) else {
         let detail = format!("there is no order {order} before position {at}");
         return Err(Box::new(Problem::of(ErrorKind::NotFound, detail)));
     };
-    let Order { stage, customer, country, lines, amount, captured, refunded, reason } = loaded.state;
+    let Order {
+        stage,
+        customer,
+        country,
+        lines,
+        amount,
+        captured,
+        refunded,
+        reason,
+    } = loaded.state;
     let (order, customer) = (order.to_string(), customer.map(|customer| customer.to_string()));
-    let body = OrderBody { order, stage, reason, customer, country, lines, amount, captured, refunded, revision };
+    let body = OrderBody {
+        order,
+        stage,
+        reason,
+        customer,
+        country,
+        lines,
+        amount,
+        captured,
+        refunded,
+        revision,
+    };
     Ok((body, revision))
 }
 
@@ -283,12 +336,16 @@ fn order_id(given: Option<&str>, key: Option<&str>, orders: &Service) -> Answer<
         (None, None) => world.ids.next(world.now()).to_string(),
     };
     let fits = (1..=64).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if fits {
         return Ok(OrderId::from(id));
     }
     let detail = format!("expected an order id of 1 to 64 letters, digits, -, _ and ., found {id:?}");
-    Err(Box::new(Problem::of(ErrorKind::Invalid, detail.clone()).part("/order", detail)))
+    Err(Box::new(
+        Problem::of(ErrorKind::Invalid, detail.clone()).part("/order", detail),
+    ))
 }
 
 /// Articles and customers become tags later on; what makes none is refused now.
@@ -298,10 +355,14 @@ fn check_keys(command: &PlaceOrder) -> Answer<()> {
         Box::new(Problem::of(ErrorKind::Invalid, detail.clone()).part(pointer, detail))
     };
     if let Some(customer) = &command.customer {
-        customer.tag().map_err(|error| wrong("/customer".to_owned(), error))?;
+        customer
+            .tag()
+            .map_err(|error| wrong("/customer".to_owned(), error))?;
     }
     for (at, line) in command.lines.iter().enumerate() {
-        line.sku.tag().map_err(|error| wrong(format!("/lines/{at}/sku"), error))?;
+        line.sku
+            .tag()
+            .map_err(|error| wrong(format!("/lines/{at}/sku"), error))?;
     }
     Ok(())
 }
@@ -318,9 +379,15 @@ fn problem_of(error: ExecuteError<AnyRefusal>) -> Box<Problem> {
         ExecuteError::Moved { .. } => Problem::new(&problem::PRECONDITION_FAILED, detail),
         _ => match (error.kind(), error.code().as_str()) {
             (ErrorKind::Refused, "no_such_order") => Problem::of(ErrorKind::NotFound, detail),
-            (ErrorKind::Refused, "invalid_line" | "no_lines" | "too_many_lines" | "amount_too_large") => {
+            (
+                ErrorKind::Refused,
+                "invalid_line" | "no_lines" | "too_many_lines" | "too_many_articles" | "amount_too_large",
+            ) => {
                 let code = error.code();
-                Problem { code: code.into(), ..Problem::of(ErrorKind::Invalid, detail) }
+                Problem {
+                    code: code.into(),
+                    ..Problem::of(ErrorKind::Invalid, detail)
+                }
             }
             (ErrorKind::Refused, code) => Problem::refused(code, detail),
             (kind, _) => Problem::of(kind, detail),
@@ -340,7 +407,13 @@ async fn sales_by_country(State(system): Node, headers: HeaderMap) -> Answer<Res
 #[utoipa::path(get, path = "/sales/days", operation_id = "salesByDay", tag = "shop",
     responses((status = 200, description = "By day", body = Vec<Object>)))]
 async fn sales_by_day(State(system): Node, headers: HeaderMap) -> Answer<Response> {
-    rows(system.orders.view::<Sales>(), &headers, "SELECT * FROM sales_by_day ORDER BY day", None).await
+    rows(
+        system.orders.view::<Sales>(),
+        &headers,
+        "SELECT * FROM sales_by_day ORDER BY day",
+        None,
+    )
+    .await
 }
 
 /// A customer's orders and returns, newest first.
@@ -357,7 +430,13 @@ async fn customer(State(system): Node, Path(customer): Path<String>, headers: He
 #[utoipa::path(get, path = "/stock", operation_id = "stock", tag = "shop",
     responses((status = 200, description = "By article", body = Vec<Object>)))]
 async fn stock(State(system): Node, headers: HeaderMap) -> Answer<Response> {
-    rows(system.stock.view::<StockLevels>(), &headers, "SELECT * FROM stock_levels ORDER BY sku", None).await
+    rows(
+        system.stock.view::<StockLevels>(),
+        &headers,
+        "SELECT * FROM stock_levels ORDER BY sku",
+        None,
+    )
+    .await
 }
 
 /// What is in stock of one article.
@@ -378,13 +457,19 @@ async fn rows<P: Projection<Sink = Sqlite>>(
 ) -> Answer<Response> {
     let min = MinPosition::from_headers(headers)?;
     let wanted = min.position.unwrap_or_default();
-    let patience = if min.wait.is_zero() { Duration::from_millis(1) } else { min.wait };
+    let patience = if min.wait.is_zero() {
+        Duration::from_millis(1)
+    } else {
+        min.wait
+    };
     let rows = view.at_least(wanted, patience).await.map_err(not_yet)?;
     let position = view.position();
     let found = tokio::task::spawn_blocking(move || select(&rows, sql, parameter)).await;
     let found = found.map_err(|error| Box::new(Problem::of(ErrorKind::Unavailable, error.to_string())))??;
     let mut response = Json(found).into_response();
-    response.headers_mut().insert(min_position::POSITION, min_position::header(position));
+    response
+        .headers_mut()
+        .insert(min_position::POSITION, min_position::header(position));
     Ok(response)
 }
 

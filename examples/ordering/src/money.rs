@@ -21,6 +21,8 @@ mod tests;
 
 /// The most digits an amount has, before and after the point together.
 pub const DIGITS_MAX: usize = 28;
+/// The first number of units with more digits than that.
+const MANTISSA_END: u128 = 10_u128.pow(28);
 
 /// An exact amount of money, positive, zero or negative, of at most 28 digits.
 ///
@@ -50,6 +52,19 @@ pub enum ParseMoneyError {
 impl Money {
     /// No money.
     pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// One followed by so many zeros, at most 18.
+    #[must_use]
+    pub const fn power_of_ten(zeros: u32) -> Self {
+        let units = 10_u64.pow(zeros);
+        Self(Decimal::from_parts(
+            units as u32,
+            (units >> 32) as u32,
+            0,
+            false,
+            0,
+        ))
+    }
 
     /// The exact sum, or `None` where 28 digits cannot hold it.
     #[must_use]
@@ -194,10 +209,14 @@ fn aligned(amount: Decimal, scale: u32) -> Option<i128> {
         .checked_mul(10_i128.checked_pow(scale - amount.scale())?)
 }
 
+/// An amount of at most 28 digits. The decimal type itself holds some of 29, which could be written and not read again.
 fn exact(mut mantissa: i128, mut scale: u32) -> Option<Money> {
     while scale > 0 && mantissa % 10 == 0 {
         mantissa /= 10;
         scale -= 1;
+    }
+    if mantissa.unsigned_abs() >= MANTISSA_END {
+        return None;
     }
     Decimal::try_from_i128_with_scale(mantissa, scale).ok().map(Money)
 }

@@ -41,7 +41,9 @@ pub enum ChildError {
     #[error("the payment provider could not be started: {0}")]
     Start(#[from] std::io::Error),
     /// It ended, or did not say where it listens.
-    #[error("the payment provider did not say where it listens within {START_PATIENCE:?}; its words are above")]
+    #[error(
+        "the payment provider did not say where it listens within {START_PATIENCE:?}; its words are above"
+    )]
     Silent,
 }
 
@@ -60,10 +62,18 @@ impl Child {
     pub async fn start(options: ChildOptions) -> Result<Self, ChildError> {
         let mut process = spawn(&options, 0)?;
         let address = listening(&mut process).await?;
-        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0);
+        let port = address
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .unwrap_or(0);
         let (stop, stopped) = oneshot::channel();
         let watcher = tokio::spawn(watch(options, port, process, stopped));
-        Ok(Self { address, stop, watcher })
+        Ok(Self {
+            address,
+            stop,
+            watcher,
+        })
     }
 
     /// Where it listens: `http://127.0.0.1:PORT`.
@@ -85,7 +95,12 @@ fn spawn(options: &ChildOptions, port: u16) -> std::io::Result<Process> {
         .arg("--data")
         .arg(&options.data)
         .args(["--port", &port.to_string(), "--seed", &options.seed.to_string()])
-        .args(["--decline", &options.decline.to_string(), "--late", &options.late.to_string()])
+        .args([
+            "--decline",
+            &options.decline.to_string(),
+            "--late",
+            &options.late.to_string(),
+        ])
         .arg("--exit-with-parent")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -104,7 +119,9 @@ async fn listening(process: &mut Process) -> Result<String, ChildError> {
         }
         Err(ChildError::Silent)
     };
-    tokio::time::timeout(START_PATIENCE, said).await.unwrap_or(Err(ChildError::Silent))
+    tokio::time::timeout(START_PATIENCE, said)
+        .await
+        .unwrap_or(Err(ChildError::Silent))
 }
 
 async fn watch(options: ChildOptions, port: u16, mut process: Process, mut stopped: oneshot::Receiver<()>) {
@@ -124,7 +141,10 @@ async fn watch(options: ChildOptions, port: u16, mut process: Process, mut stopp
     }
     // Its input closes: it ends in its own time, and if it does not, it is made to.
     drop(process.stdin.take());
-    if tokio::time::timeout(Duration::from_secs(5), process.wait()).await.is_err() {
+    if tokio::time::timeout(Duration::from_secs(5), process.wait())
+        .await
+        .is_err()
+    {
         drop(process.kill().await);
     }
 }

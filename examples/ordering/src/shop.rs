@@ -27,7 +27,14 @@ const ARTICLES: [(&str, u32); 12] = [
     ("tin-large", 690),
     ("kettle", 5_400),
 ];
-const COUNTRIES: [&str; 6] = ["China", "Germany", "France", "Japan", "Portugal", "United Kingdom"];
+const COUNTRIES: [&str; 6] = [
+    "China",
+    "Germany",
+    "France",
+    "Japan",
+    "Portugal",
+    "United Kingdom",
+];
 const CUSTOMERS: u64 = 40;
 /// Pieces of each article that a delivery brings, and after how many orders the next one comes.
 const DELIVERY: (u32, u64) = (60, 40);
@@ -46,7 +53,13 @@ impl<'a> Shop<'a> {
     /// A shop on this system. A later run on the same data goes on with other ids.
     pub fn new(system: &'a System, seed: u64) -> Self {
         let run = system.orders.store().end().to_string();
-        Self { system, dice: Dice(seed ^ 0x9e37_79b9_7f4a_7c15), run, step: 0, placed: Vec::new() }
+        Self {
+            system,
+            dice: Dice(seed ^ 0x9e37_79b9_7f4a_7c15),
+            run,
+            step: 0,
+            placed: Vec::new(),
+        }
     }
 
     /// Plays at about this many orders a second, from 0.1 to 1,000.
@@ -77,13 +90,21 @@ impl<'a> Shop<'a> {
     }
 
     async fn deliver(&self) -> Result<(), String> {
-        let pieces = |(sku, _): &(&str, u32)| Pieces { sku: Sku::from(*sku), quantity: DELIVERY.0 };
+        let pieces = |(sku, _): &(&str, u32)| Pieces {
+            sku: Sku::from(*sku),
+            quantity: DELIVERY.0,
+        };
         let command = ReceiveGoods {
             delivery: DeliveryId::from(format!("{}-{}", self.run, self.step)),
             pieces: ARTICLES.iter().map(pieces).collect(),
             received: None,
         };
-        self.system.stock.execute(command).await.map(|_| ()).map_err(|error| error.to_string())
+        self.system
+            .stock
+            .execute(command)
+            .await
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     }
 
     async fn order(&mut self) -> Result<(), String> {
@@ -96,7 +117,11 @@ impl<'a> Shop<'a> {
             lines,
             placed: None,
         };
-        self.system.orders.execute(command).await.map_err(|error| error.to_string())?;
+        self.system
+            .orders
+            .execute(command)
+            .await
+            .map_err(|error| error.to_string())?;
         self.placed.push(order);
         if self.placed.len() > 50 {
             self.placed.remove(0);
@@ -112,13 +137,23 @@ impl<'a> Shop<'a> {
             lines: vec![self.line(2)],
             returned: None,
         };
-        self.system.orders.execute(command).await.map(|_| ()).map_err(|error| error.to_string())
+        self.system
+            .orders
+            .execute(command)
+            .await
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     }
 
     /// A customer changes his mind; too late, as a rule.
     async fn cancel(&mut self) -> Result<(), String> {
-        let Some(last) = self.placed.last() else { return Ok(()) };
-        let command = CancelOrder { order: last.clone(), reason: "customer".to_owned() };
+        let Some(last) = self.placed.last() else {
+            return Ok(());
+        };
+        let command = CancelOrder {
+            order: last.clone(),
+            reason: "customer".to_owned(),
+        };
         match self.system.orders.execute(command).await {
             Ok(_) | Err(ExecuteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.to_string()),

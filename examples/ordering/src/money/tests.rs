@@ -71,6 +71,11 @@ fn what_would_have_to_be_rounded_is_refused() {
     assert_eq!(large.checked_add(money("0.001")), None);
     assert_eq!(large.checked_mul(100), None);
     assert_eq!(large.checked_mul(i64::MAX), None);
+    // 29 digits that the decimal type could hold, but nobody could read again.
+    assert_eq!(large.checked_add(Money::from(1)), None);
+    assert_eq!(large.checked_mul(2), None);
+    assert_eq!((-large).checked_sub(Money::from(1)), None);
+    assert_eq!(Money::power_of_ten(18), money("1000000000000000000"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The order: what happened to it, here and in the other services, and what may still be done to it.
 
-use annals::{Events, Model, Refusal, command};
+use std::collections::BTreeMap;
+
+use annals::{Events, Key, Model, Refusal, command};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -15,6 +17,14 @@ use crate::money::Money;
 
 /// The most lines of one order.
 pub const LINES_MAX: usize = 4_000;
+/// The most digits behind the point of a price.
+pub const DECIMALS_MAX: u32 = 6;
+/// The first amount of an order that is too large: with at most six digits behind the point, ten million orders just
+/// below it can still be summed up exactly.
+pub const AMOUNT_END: Money = Money::power_of_ten(15);
+/// The articles of an order travel as tags of one message: their codes, each with four bytes more, have at most this
+/// many bytes together.
+pub const CODE_BYTES_MAX: usize = 64_000;
 
 /// What happens to an order, whoever recorded it first.
 #[derive(Debug, Clone, PartialEq, Eq, Events)]
@@ -139,8 +149,16 @@ pub enum OrderRefusal {
         /// What is wrong with it.
         what: String,
     },
-    /// The sum is beyond 28 digits.
-    #[error("the sum of the lines has more than 28 digits")]
+    /// The articles have too many, or too long, codes.
+    #[error(
+        "the codes of an order's articles have at most {CODE_BYTES_MAX} bytes, these have {found}; order in parts"
+    )]
+    TooManyArticles {
+        /// How many bytes, each code with four more.
+        found: usize,
+    },
+    /// Nobody has that much money.
+    #[error("the sum of the lines is not below {AMOUNT_END}")]
     AmountTooLarge,
     /// There is nothing to cancel.
     #[error("there is no such order")]
@@ -198,6 +216,7 @@ pub fn cancel(command: CancelOrder, order: &Order) -> Result<Option<OrderCancell
     }
 }
 
+/// The sum of the lines, if they make an order that every later step can carry out.
 fn check(lines: &[Line]) -> Result<Money, OrderRefusal> {
     if lines.is_empty() {
         return Err(OrderRefusal::NoLines);
@@ -206,24 +225,40 @@ fn check(lines: &[Line]) -> Result<Money, OrderRefusal> {
         return Err(OrderRefusal::TooManyLines { found: lines.len() });
     }
     let mut sum = Money::ZERO;
+    let mut pieces: BTreeMap<&str, u32> = BTreeMap::new();
     for (line, at) in lines.iter().zip(1..) {
-        let invalid = |what: &str| OrderRefusal::InvalidLine {
-            line: at,
-            what: what.to_owned(),
-        };
-        if line.quantity == 0 {
-            return Err(invalid("the quantity is zero"));
-        }
-        if !line.price.is_positive() {
-            return Err(invalid("the price is not above zero"));
-        }
-        let amount = line
-            .price
-            .checked_mul(i64::from(line.quantity))
+        let amount = amount(line, pieces.entry(line.sku.get()).or_default());
+        let amount = amount.map_err(|what| OrderRefusal::InvalidLine { line: at, what })?;
+        let sum_now = amount.and_then(|amount| sum.checked_add(amount));
+        sum = sum_now
+            .filter(|sum| *sum < AMOUNT_END)
             .ok_or(OrderRefusal::AmountTooLarge)?;
-        sum = sum.checked_add(amount).ok_or(OrderRefusal::AmountTooLarge)?;
+    }
+    let found = pieces.keys().map(|sku| sku.len() + 4).sum();
+    if found > CODE_BYTES_MAX {
+        return Err(OrderRefusal::TooManyArticles { found });
     }
     Ok(sum)
+}
+
+/// Of one line, `None` if it is beyond all bounds; counts its pieces in.
+fn amount(line: &Line, pieces: &mut u32) -> Result<Option<Money>, String> {
+    line.sku.tag().map_err(|error| error.to_string())?;
+    if line.quantity == 0 {
+        return Err("the quantity is zero".to_owned());
+    }
+    *pieces = pieces
+        .checked_add(line.quantity)
+        .ok_or_else(|| format!("more than {} pieces of {}", u32::MAX, line.sku))?;
+    if !line.price.is_positive() {
+        return Err("the price is not above zero".to_owned());
+    }
+    if line.price.to_decimal().scale() > DECIMALS_MAX {
+        return Err(format!(
+            "the price has more than {DECIMALS_MAX} digits behind the point"
+        ));
+    }
+    Ok(line.price.checked_mul(i64::from(line.quantity)))
 }
 
 /// What happens to a return of goods.
