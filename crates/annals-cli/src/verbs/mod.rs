@@ -1,0 +1,15 @@
+//! The verbs: one module each, none knows another.
+
+pub(crate) mod event;
+pub(crate) mod tail;
+pub(crate) mod entity;
+pub(crate) mod request;
+pub(crate) mod send;
+pub(crate) mod status;
+pub(crate) mod verify;
+pub(crate) mod parked;
+pub(crate) mod new;
+#[cfg(feature = "demo")]
+pub(crate) mod provider;
+#[cfg(feature = "demo")]
+pub(crate) mod demo;
