@@ -105,3 +105,59 @@ async fn a_second_store_is_refused_with_the_process_and_a_reader_is_not() {
         Err(OpenError::Disk(_))
     ));
 }
+
+#[tokio::test]
+async fn a_pause_seals_and_then_a_reader_beside_sees_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(dir.path(), Options::default()).unwrap();
+    store.append(one(1)).await.unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while all(&EmbeddedStore::open_read_only(dir.path()).unwrap())
+        .await
+        .is_empty()
+    {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the log is sealed after a pause"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(annals_store::verify(dir.path()).unwrap().findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_beside_a_busy_writer_find_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes_first: 32 << 10,
+        segment_bytes_max: 64 << 10,
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open(dir.path(), options).unwrap();
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 0..1_500 {
+                store.append(one(number)).await.unwrap();
+            }
+        }
+    });
+    let mut newest = 0;
+    while !writer.is_finished() {
+        let beside = EmbeddedStore::open_read_only(dir.path()).unwrap();
+        let events = all(&beside).await;
+        assert!(events.len() >= newest, "{} after {newest}", events.len());
+        assert!(
+            events
+                .iter()
+                .enumerate()
+                .all(|(number, found)| *found == event(number as u64))
+        );
+        newest = events.len();
+        assert_eq!(annals_store::verify(dir.path()).unwrap().findings, []);
+        assert_eq!(store.verify().unwrap().findings, []);
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
+    assert!(store.stats().segments > 2);
+}

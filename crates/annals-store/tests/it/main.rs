@@ -5,6 +5,8 @@
 
 /// Both stores keep the one contract.
 mod conformance;
+/// What goes wrong while a store is open.
+mod faults;
 /// Power cuts, judged by an oracle.
 mod crash;
 /// What only the embedded store has: folders, locks, reopening.
