@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use crate::command::Decide;
 use crate::context::Context;
-use crate::decide::{Decider, How, MessageDone};
+use crate::decide::Decider;
+use crate::errand::{How, MessageDone};
 use crate::event::{Drafts, IntoEvents};
 use crate::handler::{Dependencies, Handle};
 use crate::hub::Hub;

@@ -23,8 +23,8 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::decide::MessageDone;
 use crate::dispatch::{Handled, Taker};
+use crate::errand::MessageDone;
 use crate::hub::Hub;
 use crate::parked::{self, Parked};
 use crate::progress::Progress;

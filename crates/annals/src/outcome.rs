@@ -95,6 +95,12 @@ pub enum ExecuteError<R: Refusal> {
         /// The type.
         unknown: annals_core::event::EventType,
     },
+    /// The decision panicked. That is a mistake in its code: mend it; the same command will panic again.
+    #[error("the decision on {command} panicked")]
+    Panicked {
+        /// The command.
+        command: &'static str,
+    },
     /// The idempotency key was used for another command. Use a new key for a new request.
     #[error("the idempotency key {key:?} was used before with another command")]
     KeyReused {
@@ -129,7 +135,7 @@ impl<R: Refusal> ExecuteError<R> {
         match self {
             Self::Refused(_) | Self::RefusedBefore(_) => ErrorKind::Refused,
             Self::Contended { .. } | Self::Moved { .. } => ErrorKind::Conflict,
-            Self::StaleBuild { .. } => ErrorKind::Unavailable,
+            Self::StaleBuild { .. } | Self::Panicked { .. } => ErrorKind::Unavailable,
             Self::KeyReused { .. } | Self::Key { .. } | Self::Encode(_) => ErrorKind::Invalid,
             Self::Fold(FoldError::Read(read)) | Self::Read(read) => read.kind(),
             Self::Fold(FoldError::Decode { .. }) => ErrorKind::Unavailable,
@@ -145,6 +151,7 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Contended { .. } => "contended".into(),
             Self::Moved { .. } => "precondition_failed".into(),
             Self::StaleBuild { .. } => "stale_build".into(),
+            Self::Panicked { .. } => "panicked".into(),
             Self::KeyReused { .. } => "idempotency_key_reused".into(),
             Self::Key { .. } => "invalid_key".into(),
             Self::Encode(_) => "invalid_event".into(),
@@ -158,6 +165,7 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Refused(refusal) => ExecuteError::Refused(AnyRefusal::of(&refusal)),
             Self::RefusedBefore(refusal) => ExecuteError::RefusedBefore(refusal),
             Self::Contended { attempts, last } => ExecuteError::Contended { attempts, last },
+            Self::Panicked { command } => ExecuteError::Panicked { command },
             Self::Moved { tag, expected, found } => ExecuteError::Moved { tag, expected, found },
             Self::StaleBuild { command, unknown } => ExecuteError::StaleBuild { command, unknown },
             Self::KeyReused { key } => ExecuteError::KeyReused { key },

@@ -57,20 +57,18 @@ async fn record(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
             () = stop.wait() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries.map_err(|error| error.to_string())?,
         };
-        let Some(last) = deliveries
-            .iter()
-            .filter_map(|delivery| delivery.position)
-            .next_back()
-        else {
+        // A delivery may come again behind newer ones: the checkpoint never goes back.
+        let newest = deliveries.iter().filter_map(|delivery| delivery.position).max();
+        let Some(checkpoint) = newest.map(|newest| newest.next().max(progress.position())) else {
             continue;
         };
         let count = deliveries.len();
         progress.in_flight(count);
-        keep(hub, deliveries, last.next()).await?;
+        keep(hub, deliveries, checkpoint).await?;
         progress.handled(count);
         progress.in_flight(0);
         progress.trouble(None);
-        progress.reached(last.next());
+        progress.reached(checkpoint);
     }
 }
 

@@ -11,6 +11,7 @@ use annals_core::port::store::{BoxFuture, EventStore};
 use annals_core::port::transport::{
     Capabilities, Consumer, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
 };
+use annals_core::position::Position;
 use annals_core::time::Clock;
 use smol_str::SmolStr;
 use tokio::sync::Mutex;
@@ -239,6 +240,10 @@ impl Transport for EmbeddedBroker {
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
         Box::pin(self.shared.publisher.publish(batch))
+    }
+
+    fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async move { inspect::waiting(self.store(), topics, from).await.ok() })
     }
 
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {

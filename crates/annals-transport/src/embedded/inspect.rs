@@ -118,6 +118,25 @@ pub(super) async fn lag(store: &dyn EventStore, found: &Remembered) -> Result<u6
     Ok(lag.saturating_sub(found.done.len() as u64))
 }
 
+/// How many messages of these topics (none: of all) stand at or after a position.
+pub(super) async fn waiting(
+    store: &dyn EventStore,
+    topics: Vec<Topic>,
+    from: Position,
+) -> Result<u64, InspectError> {
+    let topics = if topics.is_empty() {
+        topic_names(store).await?
+    } else {
+        topics
+    };
+    let mut waiting = 0_u64;
+    for topic in topics {
+        let all = count_before(store, &topic, Position::MAX).await?;
+        waiting += all.saturating_sub(count_before(store, &topic, from).await?);
+    }
+    Ok(waiting)
+}
+
 /// A group as it stands; `live` is what its consumers have in memory.
 pub(super) async fn status(
     store: &dyn EventStore,
