@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annals::fold::fold_to;
+use annals::boundary::Fold;
+use annals::cache::Folded;
+use annals::fold::{FoldError, fold_to};
 use annals::instance::{Instance, Stepped, inputs};
 use annals::process::Process;
 use annals::projection::{Projection, Recorded};
@@ -13,10 +15,13 @@ use annals::record::PROCESS_STEPPED;
 use annals::{EventSet, Key, Service};
 use annals_core::event::RecordedEvent;
 use annals_core::port::sink::{Sink, SinkView};
-use annals_core::port::store::{EventStore, Page, Read};
+use annals_core::port::store::{EventStore, Page, Read, ReadError};
 use annals_core::position::Position;
 use annals_core::query::{Query, QueryItem};
 use annals_core::tag::Tag;
+
+/// So often a store is asked that does not answer.
+const TRIES_MAX: usize = 1_000;
 
 /// Every state that decisions of this service would start from equals the fold from the beginning. Says how many there
 /// are.
@@ -27,9 +32,7 @@ pub async fn states(service: &Service) -> usize {
     let held = service.held_states();
     let count = held.len();
     for (fold, tag, end, live) in held {
-        let again = fold_to(&**service.store(), &fold, &tag, None, end).await;
-        let again =
-            again.unwrap_or_else(|error| panic!("{} of {tag} cannot be folded again: {error}", fold.name));
+        let again = folded(&**service.store(), &fold, &tag, end).await;
         let again = (fold.show)(&again.state);
         assert_eq!(
             live, again,
@@ -138,9 +141,25 @@ async fn all(store: &dyn EventStore, query: Query) -> Vec<RecordedEvent> {
     }
 }
 
-/// A store of a chain may refuse a read by the dice; it is asked again.
+/// The fold from the beginning. A store of a chain may refuse a read by the dice; it is asked again.
+async fn folded(store: &dyn EventStore, fold: &Fold, tag: &Tag, end: Position) -> Folded {
+    let mut outcome = fold_to(store, fold, tag, None, end).await;
+    for _ in 1..TRIES_MAX {
+        match outcome {
+            Err(FoldError::Read(ReadError::Unavailable(_))) => {
+                outcome = fold_to(store, fold, tag, None, end).await
+            }
+            outcome => {
+                return outcome
+                    .unwrap_or_else(|error| panic!("{} of {tag} cannot be folded: {error}", fold.name));
+            }
+        }
+    }
+    panic!("the store does not answer")
+}
+
+/// As for folds.
 async fn page(store: &dyn EventStore, read: Read) -> Page {
-    const TRIES_MAX: usize = 1_000;
     for _ in 0..TRIES_MAX {
         if let Ok(page) = store.read(read.clone()).await {
             return page;

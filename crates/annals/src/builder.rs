@@ -310,6 +310,7 @@ impl ServiceBuilder {
             lanes: Lanes::default(),
             journal: place.journal.clone(),
             counters: Counters::default(),
+            workers: Mutex::default(),
             combiners: Mutex::default(),
         });
         let (requeue, requeued) = mpsc::channel(REQUEUES_MAX);

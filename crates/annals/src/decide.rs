@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annals_core::condition::Conflict;
 use annals_core::id::EventId;
@@ -12,6 +12,7 @@ use annals_core::position::Position;
 use annals_core::query::Query;
 use annals_core::time::Timestamp;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::cache::StateCache;
 use crate::combine::{Combiner, Waiting};
@@ -53,6 +54,8 @@ pub struct Decider {
     pub(crate) counters: Counters,
     /// The combiner of each type of command.
     pub(crate) combiners: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// Whoever carries commands out just now.
+    pub(crate) workers: Mutex<JoinSet<()>>,
 }
 
 type Outcome<C> = Result<Done, ExecuteError<<C as Decide>::Refusal>>;
@@ -79,7 +82,9 @@ impl Decider {
         let (answer, outcome) = oneshot::channel();
         let combiner = self.combiner::<C>();
         if combiner.join(Waiting { errand, answer }) {
-            tokio::spawn(Arc::clone(self).work(combiner));
+            let mut workers = self.workers();
+            while workers.try_join_next().is_some() {}
+            workers.spawn(Arc::clone(self).work(combiner));
         }
         let lost = || {
             ExecuteError::Append(AppendError::Unknown(
@@ -87,6 +92,22 @@ impl Decider {
             ))
         };
         outcome.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    fn workers(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets whoever carries commands out finish.
+    pub(crate) async fn finish(&self) {
+        let mut workers = std::mem::take(&mut *self.workers());
+        while workers.join_next().await.is_some() {}
+    }
+
+    /// Ends whoever carries commands out where he stands.
+    pub(crate) async fn kill(&self) {
+        let mut workers = std::mem::take(&mut *self.workers());
+        workers.shutdown().await;
     }
 
     fn combiner<C: Decide>(&self) -> Arc<Combiner<C>> {
@@ -116,14 +137,9 @@ impl Decider {
             .await;
         let outcomes = match self.attempt(&errands, 1).await {
             Tried::Ended(outcomes) => outcomes,
-            tried => {
-                let mut outcomes = Vec::with_capacity(errands.len());
-                let mut first = (errands.len() == 1).then_some(tried);
-                for errand in &errands {
-                    outcomes.push(self.alone(errand, first.take()).await);
-                }
-                outcomes
-            }
+            Tried::TooMuch(_) if errands.len() > 1 => self.one_by_one(&errands, None).await,
+            Tried::TooMuch(error) => vec![Err(ExecuteError::Append(error))],
+            Tried::Lost(conflict) => self.one_by_one(&errands, Some(&conflict)).await,
         };
         drop(held);
         for ((errand, answer), outcome) in errands.iter().zip(answers).zip(outcomes) {
@@ -133,20 +149,33 @@ impl Decider {
         }
     }
 
-    /// Tries one errand until it has an answer.
-    async fn alone<C: Decide>(&self, errand: &Errand<C>, first: Option<Tried<C>>) -> Outcome<C> {
-        let mut attempt = 1;
-        let mut tried = match first {
-            Some(tried) => tried,
-            None => self.attempt(std::slice::from_ref(errand), attempt).await,
-        };
+    /// Carries out one after the other what could not be carried out together, because that was too much or because
+    /// all of them have lost a race.
+    async fn one_by_one<C: Decide>(&self, errands: &[Errand<C>], lost: Option<&Conflict>) -> Vec<Outcome<C>> {
+        let mut outcomes = Vec::with_capacity(errands.len());
+        for errand in errands {
+            if let Some(conflict) = lost {
+                self.lost(errand, 1, conflict);
+            }
+            outcomes.push(self.alone(errand, u32::from(lost.is_some())).await);
+        }
+        outcomes
+    }
+
+    /// Tries one errand until it has an answer, after so many lost races.
+    async fn alone<C: Decide>(&self, errand: &Errand<C>, losses: u32) -> Outcome<C> {
+        let mut attempt = losses;
         loop {
-            match tried {
+            attempt += 1;
+            if attempt > 1 {
+                self.counters.redecisions.fetch_add(1, Ordering::Relaxed);
+            }
+            match self.attempt(std::slice::from_ref(errand), attempt).await {
                 Tried::Ended(mut outcomes) => return outcomes.remove(0),
                 Tried::TooMuch(error) => return Err(ExecuteError::Append(error)),
                 Tried::Lost(last) => {
                     self.lost(errand, attempt, &last);
-                    if attempt == ATTEMPTS_MAX {
+                    if attempt >= ATTEMPTS_MAX {
                         return Err(ExecuteError::Contended {
                             attempts: attempt,
                             last,
@@ -154,9 +183,6 @@ impl Decider {
                     }
                 }
             }
-            attempt += 1;
-            self.counters.redecisions.fetch_add(1, Ordering::Relaxed);
-            tried = self.attempt(std::slice::from_ref(errand), attempt).await;
         }
     }
 
@@ -218,6 +244,11 @@ impl Decider {
             tracing::warn!(service = %self.recording.service, "states could not be kept: {error}");
         }
         let outcome = |(errand, decided): (&Errand<C>, Decided<C::Refusal>)| match decided {
+            // What held already may hold because of what was decided just before, in the same append.
+            Decided::Already(Ok(done)) if !done.repeated => Ok(Done {
+                end: appended.map_or(done.end, |appended| appended.end()),
+                ..done
+            }),
             Decided::Already(outcome) => outcome,
             Decided::Refused(refusal) => Err(ExecuteError::Refused(refusal)),
             Decided::Events { ids, upto } => Ok(Done {

@@ -141,7 +141,7 @@ impl Inbox {
             .subscribe(subscribe)
             .await
             .map_err(|error| error.to_string())?;
-        self.progress.trouble(None);
+        self.progress.begins();
         let mut stop = self.hub.stop.clone();
         loop {
             let room = WINDOW_MAX.saturating_sub(running.window.open());

@@ -107,7 +107,7 @@ impl<P: Process> Manager<P> {
             .await
             .map_err(|error| error.to_string())?;
         self.progress.reached(saved);
-        self.progress.trouble(None);
+        self.progress.begins();
         let mut follow = Follow::new(Arc::clone(&self.hub.store), inputs::<P>(), saved, PAGE_MAX);
         let mut stop = self.hub.stop.clone();
         loop {

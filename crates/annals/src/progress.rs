@@ -98,6 +98,12 @@ impl Progress {
         }
     }
 
+    /// Begins anew: what was in the way or under way before is over.
+    pub(crate) fn begins(&self) {
+        self.trouble(None);
+        self.in_flight(0);
+    }
+
     pub(crate) fn reached(&self, position: Position) {
         self.inner.position.send_if_modified(|at| {
             let moved = *at < position;

@@ -59,7 +59,7 @@ impl<P: Projection> Projector<P> {
         let mut saved = self.created(&view).await?;
         let mut promoted = self.promote_at(&view, saved, target).await?;
         self.progress.reached(saved);
-        self.progress.trouble(None);
+        self.progress.begins();
         let query = Query::types(P::Event::TYPES);
         let mut follow = Follow::new(Arc::clone(&self.hub.store), query, saved, BATCH_MAX);
         let mut stop = self.hub.stop.clone();

@@ -49,7 +49,7 @@ async fn record(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
         .subscribe(subscribe)
         .await
         .map_err(|error| error.to_string())?;
-    progress.trouble(None);
+    progress.begins();
     let mut stop = hub.stop.clone();
     loop {
         let deliveries = tokio::select! {

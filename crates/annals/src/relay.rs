@@ -50,7 +50,7 @@ pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, progress: Progr
 async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Result<(), String> {
     let from = hub.checkpoint(NAME).await.map_err(|error| error.to_string())?;
     progress.reached(from);
-    progress.trouble(None);
+    progress.begins();
     let mut follow = Follow::new(Arc::clone(&hub.store), Query::all(), from, BATCH_MAX);
     let mut stop = hub.stop.clone();
     loop {

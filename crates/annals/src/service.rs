@@ -278,6 +278,7 @@ impl Service {
     /// Ends every runner where it stands, as a crash would: for tests of what survives one.
     #[doc(hidden)]
     pub async fn kill(&self) {
+        self.inner.decider.kill().await;
         self.inner.tasks.lock().await.shutdown().await;
     }
 
@@ -290,6 +291,7 @@ impl Service {
                 tracing::error!(service = %self.inner.name, "a runner ended badly: {error}");
             }
         }
+        self.inner.decider.finish().await;
     }
 }
 

@@ -3,7 +3,7 @@
 //! The states are loaded once, up to one end of the store; every decision's events are taken into them before the next
 //! one decides. The append depends on everything that was loaded.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -47,15 +47,15 @@ pub(crate) struct Batch<'a> {
     recording: &'a Recording,
     cache: &'a StateCache,
     pub(crate) end: Position,
-    held: HashMap<Tag, Vec<Held>>,
-    pending: HashMap<Tag, Vec<usize>>,
+    held: BTreeMap<Tag, Vec<Held>>,
+    pending: BTreeMap<Tag, Vec<usize>>,
     pub(crate) append: Append,
 }
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(store: &'a dyn EventStore, recording: &'a Recording, cache: &'a StateCache) -> Self {
         let end = store.end();
-        let (held, pending) = (HashMap::new(), HashMap::new());
+        let (held, pending) = (BTreeMap::new(), BTreeMap::new());
         Self {
             store,
             recording,

@@ -49,8 +49,9 @@ use wire::Wire;
 
 /// Settling takes no longer than this, in virtual time.
 const SETTLE_MAX: Duration = Duration::from_secs(3_600);
-/// Between two looks at whether all is settled.
-const LOOK: Duration = Duration::from_millis(1);
+/// Between two looks at whether all is settled: short at first, then in proportion to how long it takes.
+const LOOK_MIN: Duration = Duration::from_millis(1);
+const LOOK_MAX: Duration = Duration::from_secs(1);
 /// A crash comes after this many turns of the scheduler at most.
 const CRASH_TURNS_MAX: u64 = 64;
 const JOURNAL_ENTRIES_MAX: u64 = 1 << 20;
@@ -290,7 +291,7 @@ impl Stage {
         let began = tokio::time::Instant::now();
         let mut idle = 0;
         while idle < 2 {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep((began.elapsed() / 16).clamp(LOOK_MIN, LOOK_MAX)).await;
             let statuses = self.statuses().await;
             idle = if statuses.iter().all(Status::is_idle) {
                 idle + 1

@@ -16,3 +16,9 @@ mod chain;
 mod rival;
 /// Decisions in a running service: races, keys that make a command one, old builds, the past.
 mod decide;
+/// Messages: tried again, parked, taken up, in order, once.
+mod messages;
+/// Processes: timers, refusals, compensation, effects recorded once; and the recorder that sees it all.
+mod processes;
+/// Crashes at points the seed chooses, lost answers, repetitions: one effect each, nothing stuck.
+mod crash;

@@ -1,0 +1,480 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use annals::backoff::Backoff;
+use annals::{Command, Context, Dep, Event, Key, Message, OnFailure, ServiceBuilder, handler};
+use annals_core::event::{NewEvent, Purpose, Visibility};
+use annals_core::id::EventId;
+use annals_core::port::transport::{Message as Wired, Published};
+use annals_core::tag::Tag;
+use annals_testkit::chain::{Chain, Faults, Stage};
+use serde::{Deserialize, Serialize};
+
+/// A letter to somebody; letters to one person are delivered in order.
+#[derive(Command, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[named("post.deliver")]
+struct Deliver {
+    #[key]
+    to: PersonId,
+    number: u32,
+}
+
+#[derive(Key)]
+#[key("person")]
+struct PersonId(String);
+
+#[derive(Event, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[event("letter.delivered")]
+struct Delivered {
+    #[tag]
+    to: PersonId,
+    number: u32,
+}
+
+/// Says how often each letter fails, and notes the attempts.
+#[derive(Default)]
+struct Postman {
+    fails: Mutex<BTreeMap<(String, u32), u32>>,
+    tried: Mutex<Vec<(String, u32, u32)>>,
+}
+
+impl Postman {
+    fn fails(&self, to: &str, number: u32, times: u32) {
+        self.fails.lock().unwrap().insert((to.to_owned(), number), times);
+    }
+
+    /// Attempts at a letter, by their number.
+    fn attempts(&self, to: &str, number: u32) -> Vec<u32> {
+        let tried = self.tried.lock().unwrap();
+        tried
+            .iter()
+            .filter(|(who, which, _)| who == to && *which == number)
+            .map(|(.., attempt)| *attempt)
+            .collect()
+    }
+
+    fn go(&self, to: String, number: u32, attempt: u32) -> Result<(), Dog> {
+        self.tried.lock().unwrap().push((to.clone(), number, attempt));
+        let ill = {
+            let mut fails = self.fails.lock().unwrap();
+            let left = fails.entry((to, number)).or_default();
+            let before = *left;
+            *left = left.saturating_sub(1);
+            before
+        };
+        match ill {
+            0 => Ok(()),
+            1..ILL => Err(Dog),
+            _ => panic!("the postman fell ill"),
+        }
+    }
+}
+
+/// So often a postman fails who is ill.
+const ILL: u32 = 1_000;
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is a dog")]
+struct Dog;
+
+#[handler(retry = 2)]
+async fn deliver(message: Deliver, cx: Context, Dep(postman): Dep<Postman>) -> Result<Delivered, Dog> {
+    let Deliver { to, number } = message;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    postman.go(to.to_string(), number, cx.attempt())?;
+    Ok(Delivered { to, number })
+}
+
+async fn post(stage: &Stage, on_failure: OnFailure) -> Arc<Postman> {
+    let postman = Arc::new(Postman::default());
+    let theirs = Arc::clone(&postman);
+    let describe = move |service: ServiceBuilder| {
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(8),
+        };
+        service
+            .handler::<Deliver>()
+            .provide(Arc::clone(&theirs))
+            .on_failure(on_failure)
+            .backoff(backoff)
+    };
+    stage.service("post", describe).await;
+    postman
+}
+
+fn letter(stage: &Stage, to: &str, number: u32) -> Wired {
+    let command = Deliver {
+        to: PersonId::from(to),
+        number,
+    };
+    wired(
+        stage,
+        "post.deliver",
+        &[&format!("person:{to}")],
+        serde_json::to_vec(&command).unwrap(),
+    )
+}
+
+fn wired(stage: &Stage, name: &str, tags: &[&str], data: Vec<u8>) -> Wired {
+    let event = NewEvent {
+        id: stage.world().event_id(),
+        event_type: annals_core::event::EventType::new(name),
+        version: 1,
+        purpose: Purpose::Command,
+        visibility: Visibility::Public,
+        tags: tags.iter().map(|tag| Tag::new(*tag).unwrap()).collect(),
+        occurred: None,
+        metadata: annals_core::event::Metadata::default(),
+        data: data.into(),
+    };
+    Wired {
+        topic: "post.commands".into(),
+        event,
+    }
+}
+
+/// Publishes; a lost answer is asked for again, as a relay does.
+async fn send(stage: &Stage, messages: Vec<Wired>) -> Vec<EventId> {
+    let ids = messages.iter().map(|message| message.event.id).collect();
+    let mut left = messages;
+    while !left.is_empty() {
+        let outcomes = stage.transport().publish(left.clone()).await;
+        let unknown = outcomes
+            .iter()
+            .position(|outcome| *outcome != Published::Stored)
+            .unwrap_or(left.len());
+        left.drain(..unknown);
+    }
+    ids
+}
+
+/// What was delivered, in order of the record.
+async fn delivered(stage: &Stage, to: &str) -> Vec<u32> {
+    let history = stage.history("post").await;
+    let delivered = history.iter().filter(|event| event.event_type == Delivered::TYPE);
+    let delivered =
+        delivered.map(|event| <Delivered as Message>::decode(event.version, &event.data).unwrap());
+    delivered
+        .filter(|letter| letter.to.to_string() == to)
+        .map(|letter| letter.number)
+        .collect()
+}
+
+async fn parked(stage: &Stage) -> Vec<(EventId, String, u32)> {
+    let parked = stage.running("post").parked().await.unwrap();
+    parked
+        .into_iter()
+        .map(|parked| (parked.id, parked.reason, parked.attempts))
+        .collect()
+}
+
+#[test]
+fn what_fails_is_tried_again_with_back_off() {
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::Park).await;
+        postman.fails("ann", 1, 2);
+        let began = stage.now();
+        send(stage, vec![letter(stage, "ann", 1), letter(stage, "bob", 1)]).await;
+        stage.settle().await;
+        assert_eq!(postman.attempts("ann", 1), [1, 2, 3]);
+        let waited = stage.now().since(began);
+        // One second and two, each a fifth more or less.
+        assert!(
+            waited >= Duration::from_millis(2_400) && waited < Duration::from_millis(3_800),
+            "{waited:?}"
+        );
+        assert_eq!(
+            (delivered(stage, "ann").await, delivered(stage, "bob").await),
+            (vec![1], vec![1])
+        );
+        assert_eq!(parked(stage).await, []);
+        let marks = annals_core::port::store::EventStore::marks(&stage.store("post"), "attempts", "")
+            .await
+            .unwrap();
+        assert_eq!(
+            marks.len(),
+            0,
+            "a handled message leaves no count behind: {marks:?}"
+        );
+    });
+}
+
+#[test]
+fn what_fails_for_good_is_parked_and_its_key_goes_on() {
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::Park).await;
+        postman.fails("ann", 1, 3);
+        let letters = [1, 2, 3].map(|number| letter(stage, "ann", number)).into();
+        let ids = send(stage, letters).await;
+        stage.settle().await;
+        assert_eq!(parked(stage).await, [(ids[0], "there is a dog".to_owned(), 3)]);
+        assert_eq!(delivered(stage, "ann").await, [2, 3]);
+        assert_eq!(stage.running("post").status().await.parked, 1);
+
+        let service = stage.running("post");
+        service.requeue(ids[0]).await;
+        service.requeue(ids[0]).await;
+        stage.settle().await;
+        assert_eq!(delivered(stage, "ann").await, [2, 3, 1]);
+        assert_eq!(parked(stage).await, []);
+        service.requeue(ids[0]).await;
+        service.requeue(ids[1]).await;
+        stage.settle().await;
+        assert_eq!(
+            delivered(stage, "ann").await,
+            [2, 3, 1],
+            "what is not parked is not taken up"
+        );
+        assert_eq!(postman.attempts("ann", 1), [1, 2, 3, 1]);
+    });
+}
+
+#[test]
+fn what_is_taken_up_and_fails_again_is_parked_again() {
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::Park).await;
+        postman.fails("ann", 1, 6);
+        let ids = send(stage, vec![letter(stage, "ann", 1)]).await;
+        stage.settle().await;
+        stage.running("post").requeue(ids[0]).await;
+        stage.settle().await;
+        assert_eq!(parked(stage).await, [(ids[0], "there is a dog".to_owned(), 3)]);
+        stage.crash("post").await;
+        stage.restart("post").await;
+        stage.running("post").requeue(ids[0]).await;
+        stage.settle().await;
+        assert_eq!(
+            (delivered(stage, "ann").await, parked(stage).await.len()),
+            (vec![1], 0)
+        );
+    });
+}
+
+#[test]
+fn a_parked_key_keeps_its_order() {
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::ParkKey).await;
+        postman.fails("ann", 2, 6);
+        let letters = [1, 2, 3].map(|number| letter(stage, "ann", number)).into();
+        let mut ids = send(stage, letters).await;
+        send(stage, vec![letter(stage, "bob", 1)]).await;
+        stage.settle().await;
+        stage.crash("post").await;
+        stage.restart("post").await;
+        ids.extend(send(stage, vec![letter(stage, "ann", 4)]).await);
+        stage.settle().await;
+        assert_eq!(
+            (delivered(stage, "ann").await, delivered(stage, "bob").await),
+            (vec![1], vec![1])
+        );
+        let reasons: BTreeMap<EventId, String> = parked(stage)
+            .await
+            .into_iter()
+            .map(|(id, why, _)| (id, why))
+            .collect();
+        assert_eq!(reasons.len(), 3);
+        assert_eq!(reasons[&ids[1]], "there is a dog");
+        assert_eq!(reasons[&ids[3]], "an earlier message of its key is parked");
+
+        // The second letter fails again: everything behind it stays parked.
+        stage.running("post").requeue(ids[3]).await;
+        stage.settle().await;
+        assert_eq!(
+            (delivered(stage, "ann").await, parked(stage).await.len()),
+            (vec![1], 3)
+        );
+        let services = stage.running("post");
+        services.requeue(ids[1]).await;
+        ids.extend(send(stage, vec![letter(stage, "ann", 5)]).await);
+        stage.settle().await;
+        assert_eq!(delivered(stage, "ann").await, [1, 2, 3, 4, 5]);
+        assert_eq!(parked(stage).await, []);
+    });
+}
+
+#[test]
+fn a_blocked_key_waits_and_others_go_on() {
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::Block).await;
+        postman.fails("ann", 1, 8);
+        let letters = vec![
+            letter(stage, "ann", 1),
+            letter(stage, "ann", 2),
+            letter(stage, "bob", 1),
+        ];
+        send(stage, letters).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(
+            (delivered(stage, "ann").await, delivered(stage, "bob").await),
+            (vec![], vec![1])
+        );
+        let status = stage.running("post").status().await;
+        assert!(
+            !status.is_idle() && status.trouble().unwrap().contains("there is a dog"),
+            "{status:?}"
+        );
+        stage.crash("post").await;
+        stage.restart("post").await;
+        stage.settle().await;
+        assert_eq!(delivered(stage, "ann").await, [1, 2]);
+        assert_eq!(parked(stage).await, []);
+        // Attempts are counted over restarts.
+        assert_eq!(*postman.attempts("ann", 1).last().unwrap(), 9);
+        assert!(stage.running("post").status().await.trouble().is_none());
+    });
+}
+
+#[test]
+fn a_handler_that_panics_harms_its_own_message_only() {
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::Park).await;
+        postman.fails("ann", 1, 2 * ILL);
+        let ids = send(
+            stage,
+            vec![
+                letter(stage, "ann", 1),
+                letter(stage, "bob", 1),
+                letter(stage, "ann", 2),
+            ],
+        )
+        .await;
+        stage.settle().await;
+        assert_eq!(
+            parked(stage).await,
+            [(ids[0], "it panicked: the postman fell ill".to_owned(), 3)]
+        );
+        assert_eq!(
+            (delivered(stage, "ann").await, delivered(stage, "bob").await),
+            (vec![2], vec![1])
+        );
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_parked_with_its_bytes() {
+    Chain::new(1).run(async |stage| {
+        post(stage, OnFailure::Park).await;
+        let bytes = vec![0xff, 0x00, b'{', 0xfe];
+        let broken = wired(stage, "post.deliver", &["person:ann"], bytes.clone());
+        let unknown = wired(stage, "post.burn", &["person:ann"], b"{}".to_vec());
+        let ids = send(stage, vec![broken, unknown]).await;
+        stage.settle().await;
+        let parked = parked(stage).await;
+        let why = |id| {
+            parked
+                .iter()
+                .find(|(parked, ..)| *parked == id)
+                .map(|(_, why, attempts)| (why.as_str(), *attempts))
+        };
+        let (reason, attempts) = why(ids[0]).unwrap();
+        assert!(
+            reason.starts_with("post.deliver version 1 does not have its expected shape"),
+            "{reason}"
+        );
+        assert_eq!(attempts, 1);
+        assert_eq!(
+            why(ids[1]),
+            Some(("no command or handler of this service takes it", 0))
+        );
+        let history = stage.history("post").await;
+        let kept = history
+            .iter()
+            .find(|event| event.event_type == annals::record::MESSAGE_PARKED)
+            .unwrap();
+        let kept: serde_json::Value = serde_json::from_slice(&kept.data).unwrap();
+        assert_eq!(kept["data"]["bytes"], serde_json::json!(bytes));
+        // Taken up again they are read again, from the same bytes, and parked again.
+        stage.running("post").requeue(ids[0]).await;
+        stage.settle().await;
+        let history = stage.history("post").await;
+        let copies = history
+            .iter()
+            .filter(|event| event.event_type == annals::record::MESSAGE_PARKED);
+        let copies: Vec<serde_json::Value> = copies
+            .map(|event| serde_json::from_slice(&event.data).unwrap())
+            .collect();
+        assert_eq!(copies.len(), 3);
+        assert_eq!(copies[2]["data"], copies[0]["data"]);
+    });
+}
+
+#[test]
+fn what_is_delivered_twice_has_one_effect() {
+    let faults = Faults {
+        repeated_deliveries: 500,
+        lost_subscriptions: 300,
+        unknown_publishes: 300,
+        ..Faults::default()
+    };
+    for seed in 0..30 {
+        Chain::with_faults(seed, faults).run(async |stage| {
+            let postman = post(stage, OnFailure::Park).await;
+            for number in 1..=10 {
+                let letters = ["ann", "bob", "cid"].map(|to| letter(stage, to, number)).into();
+                send(stage, letters).await;
+                if number % 4 == 0 {
+                    stage.settle().await;
+                }
+            }
+            stage.settle().await;
+            for to in ["ann", "bob", "cid"] {
+                assert_eq!(
+                    delivered(stage, to).await,
+                    Vec::from_iter(1..=10),
+                    "seed {seed}: {to}"
+                );
+                let attempts: usize = (1..=10).map(|number| postman.attempts(to, number).len()).sum();
+                assert!(attempts >= 10);
+            }
+        });
+    }
+}
+
+#[test]
+fn stopping_lets_what_is_under_way_finish_and_loses_nothing() {
+    for seed in 0..20 {
+        Chain::new(seed).run(async |stage| {
+            let postman = post(stage, OnFailure::Park).await;
+            postman.fails("bob", 1, 1);
+            let mut letters: Vec<Wired> = (1..=5).map(|number| letter(stage, "ann", number)).collect();
+            letters.push(letter(stage, "bob", 1));
+            send(stage, letters).await;
+            tokio::time::sleep(Duration::from_millis(stage.seed().below(30))).await;
+            stage.stop("post").await;
+            let before = delivered(stage, "ann").await;
+            let tried: usize = (1..=5).map(|number| postman.attempts("ann", number).len()).sum();
+            assert_eq!(before.len(), tried, "seed {seed}: an attempt was cut off");
+            stage.restart("post").await;
+            stage.settle().await;
+            assert_eq!(delivered(stage, "ann").await, [1, 2, 3, 4, 5]);
+            assert_eq!(delivered(stage, "bob").await, [1]);
+            let tried: usize = (1..=5).map(|number| postman.attempts("ann", number).len()).sum();
+            assert_eq!(tried, 5, "seed {seed}: a letter was delivered before and after");
+        });
+    }
+}
+
+#[test]
+fn a_missing_dependency_is_said_at_the_start() {
+    Chain::new(1).run(async |stage| {
+        let place = annals::Place {
+            store: Arc::new(annals_store::MemoryStore::new()),
+            transport: stage.transport(),
+            world: stage.world().clone(),
+            journal: None,
+        };
+        let started = annals::Service::builder("post")
+            .handler::<Deliver>()
+            .start(place.clone())
+            .await;
+        let error = started.err().unwrap().to_string();
+        assert!(
+            error.contains("Postman") && error.contains(".provide("),
+            "{error}"
+        );
+        let started = annals::Service::builder("the post").start(place).await;
+        assert!(matches!(started.err().unwrap(), annals::StartError::Name(name) if name == "the post"));
+    });
+}
