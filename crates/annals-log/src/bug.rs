@@ -42,34 +42,20 @@ impl Bug {
 }
 
 #[cfg(feature = "bugs")]
-mod planted {
-    use std::cell::Cell;
-
-    use super::Bug;
-
-    thread_local! {
-        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
-    }
-
-    pub(super) fn get() -> Option<Bug> {
-        PLANTED.get()
-    }
-
-    pub(super) fn set(bug: Option<Bug>) {
-        PLANTED.set(bug);
-    }
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
 }
 
 /// Plants one bug for this thread, or none.
 #[cfg(feature = "bugs")]
 pub fn plant(bug: Option<Bug>) {
-    planted::set(bug);
+    PLANTED.set(bug);
 }
 
 /// Whether this thread has this bug planted.
 #[cfg(feature = "bugs")]
 pub fn is_planted(bug: Bug) -> bool {
-    planted::get() == Some(bug)
+    PLANTED.get() == Some(bug)
 }
 
 /// Whether this thread has this bug planted: never in this build.

@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use crate::bug::{self, Bug};
 use crate::damage::Damage;
-use crate::disk::{Access, Disk, LockError};
+use crate::disk::{Access, Disk, File, LockError};
 use crate::frame::{ALIGNMENT, FORMAT, Frame, FrameHeader, FrameKind};
 use crate::scan::{Step, Walk};
 use crate::segment::{self, FIRST_FRAME, FileName, HeaderLook, Segment, SegmentHeader};
@@ -296,24 +296,13 @@ fn open_segment(
             });
         }
         HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
+        HeaderLook::Blank if last && is_blank(number, &path, &file, size)? => {
+            files.unfinished.push(path);
+            return Ok(());
+        }
         HeaderLook::Blank => {
-            let blank = Arc::new(Segment {
-                number,
-                path: path.clone(),
-                file,
-                size,
-            });
-            let written = end_of_writing(&blank, 0, 0)?;
-            if last && written.is_none() {
-                files.unfinished.push(path);
-                return Ok(());
-            }
-            return Err(damaged(
-                path,
-                0,
-                "a header beginning with annalog",
-                "zeros before other bytes or segments",
-            ));
+            let expected = "a header beginning with annalog";
+            return Err(damaged(path, 0, expected, "zeros before other bytes or segments"));
         }
     };
     let expected = SegmentHeader {
@@ -344,6 +333,17 @@ fn open_segment(
         size,
     }));
     Ok(())
+}
+
+/// Whether nothing was ever written to a file.
+fn is_blank(number: u32, path: &Path, file: &Arc<dyn File>, size: u64) -> Result<bool, OpenError> {
+    let segment = Segment {
+        number,
+        path: path.to_owned(),
+        file: file.clone(),
+        size,
+    };
+    Ok(end_of_writing(&Arc::new(segment), 0, 0)?.is_none())
 }
 
 fn damaged(file: PathBuf, at: u64, expected: impl Into<String>, found: impl Into<String>) -> OpenError {

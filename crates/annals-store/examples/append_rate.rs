@@ -59,7 +59,7 @@ async fn measure(folder: &std::path::Path) -> Outcome<()> {
     let needed = 1_000_000_u64.saturating_sub(events).div_ceil(1_000);
     appends(&store, 1, needed, 1_000).await?;
     reads(&store).await?;
-    println!("{:?}", store.stats());
+    println!("{:?}; resident {} MiB", store.stats(), resident_mib());
     let path = folder.to_owned();
     Arc::into_inner(store).ok_or("a handle is still in use")?.close();
     let began = Instant::now();

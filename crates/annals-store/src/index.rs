@@ -13,6 +13,7 @@
 use annals_core::event::{EventType, NewEvent};
 use annals_core::id::EventId;
 use annals_core::port::store::TypeCount;
+use annals_core::query::Query;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use uuid::Uuid;
@@ -30,6 +31,7 @@ use ids::Ids;
 use places::Places;
 pub(crate) use places::Span;
 use postings::Postings;
+use select::Lists;
 pub(crate) use select::{Range, Selection};
 
 /// The most events this index can hold.
@@ -87,6 +89,22 @@ impl Index {
         }
         self.pending_terms.push(term);
         term
+    }
+
+    /// The first `limit` positions of a range that match, the pending ones included.
+    pub(crate) fn select(&self, query: &Query, range: Range, limit: usize) -> Selection {
+        let Self {
+            terms,
+            postings,
+            type_at,
+            ..
+        } = self;
+        Lists {
+            terms,
+            postings,
+            type_at,
+        }
+        .select(query, range, limit)
     }
 
     /// The pending events are durable: where each record begins in its segment, where their frame ends, and when.

@@ -9,13 +9,22 @@
 //! | byte | bytes | field |
 //! |---|---|---|
 //! | 0 | 1 | kind, 1 |
-//! | 1 | 2 | what is there: bits 0 command (else event), 1 private, 2 occurred, 3 correlation, 4 causation, 5 trace parent, 6 actor, 7 service, 8 topic, 9 origin |
+//! | 1 | 2 | presence, see below |
 //! | 3 | 1 | bytes of the type's name |
 //! | 4 | 2 | version |
 //! | 6 | 2 | tags |
 //! | 8 | 16 | id |
 //! | 24 | 4 | bytes of content |
-//! | 28 | … | type's name; then, where there: occurred (8, µs, signed), correlation (16), causation (16), trace parent, actor, service, topic (each 2 + text), origin (2 + service, position 8, recorded 8); then each tag (2 + text); then the content |
+//! | 28 | … | type's name, then what is present in the order of its bits, then each tag (2 + text), then the content |
+//!
+//! | presence bit | field, and its bytes |
+//! |---|---|
+//! | 0 | a command, else an event |
+//! | 1 | private, else public |
+//! | 2 | occurred: 8, µs since 1970, signed |
+//! | 3, 4 | correlation, causation: 16 each |
+//! | 5, 6, 7, 8 | trace parent, actor, service, topic: 2 + text each |
+//! | 9 | origin: service (2 + text), position 8, recorded 8 |
 //!
 //! A mark:
 //!

@@ -10,9 +10,9 @@ use std::collections::BinaryHeap;
 use annals_core::port::store::Direction;
 use annals_core::query::{Query, QueryItem};
 
-use super::Index;
-use super::dictionary::{TermId, TermKind};
-use super::postings::Cursor;
+use super::chunked::Chunked;
+use super::dictionary::{Dictionary, TermId, TermKind};
+use super::postings::{Cursor, Postings};
 
 /// Which positions to look at.
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +31,19 @@ pub(crate) struct Selection {
     pub(crate) finished: bool,
 }
 
-impl Index {
+/// What a query is answered from.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'a> {
+    pub(super) terms: &'a Dictionary,
+    /// By term.
+    pub(super) postings: &'a Chunked<Postings>,
+    /// By position.
+    pub(super) type_at: &'a Chunked<TermId>,
+}
+
+impl<'a> Lists<'a> {
     /// The first `limit` positions that match.
-    pub(crate) fn select(&self, query: &Query, range: Range, limit: usize) -> Selection {
+    pub(super) fn select(&self, query: &Query, range: Range, limit: usize) -> Selection {
         let mut walks = self.walks(query, range);
         let mut next = BinaryHeap::with_capacity(walks.len());
         for (number, walk) in walks.iter_mut().enumerate() {
@@ -66,10 +76,10 @@ impl Index {
         }
     }
 
-    fn walks<'a>(&'a self, query: &Query, range: Range) -> Vec<Walk<'a>> {
+    fn walks(&self, query: &Query, range: Range) -> Vec<Walk<'a>> {
         match query.items() {
             [] => vec![Walk {
-                index: self,
+                lists: *self,
                 range,
                 drivers: Vec::new(),
                 others: Vec::new(),
@@ -81,9 +91,12 @@ impl Index {
     }
 
     /// `None` if nothing can match.
-    fn walk<'a>(&'a self, item: &QueryItem, range: Range) -> Option<Walk<'a>> {
+    fn walk(&self, item: &QueryItem, range: Range) -> Option<Walk<'a>> {
         let cursor = |term: TermId| {
-            let positions = self.postings(term).between(range.from, range.to);
+            let positions = self
+                .postings
+                .get(term as usize)
+                .map_or(&[][..], |list| list.between(range.from, range.to));
             (!positions.is_empty()).then(|| Cursor::new(positions, range.direction))
         };
         let required = |kind, bytes: &[u8]| self.terms.find(kind, bytes).and_then(cursor);
@@ -111,7 +124,7 @@ impl Index {
         let every = others.is_empty() && types.is_empty();
         let (drivers, types) = choose(&mut others, of_types, types);
         Some(Walk {
-            index: self,
+            lists: *self,
             range,
             drivers,
             others,
@@ -175,7 +188,7 @@ impl Range {
 
 /// The walk of one item.
 struct Walk<'a> {
-    index: &'a Index,
+    lists: Lists<'a>,
     range: Range,
     /// Any of these leads; empty if every position does.
     drivers: Vec<Cursor<'a>>,
@@ -228,7 +241,7 @@ impl Walk<'_> {
     fn has_type(&self, position: u32) -> bool {
         self.types.is_empty()
             || self
-                .index
+                .lists
                 .type_at
                 .get(position as usize)
                 .is_some_and(|term| self.types.binary_search(term).is_ok())
