@@ -22,3 +22,5 @@ mod messages;
 mod processes;
 /// Crashes at points the seed chooses, lost answers, repetitions: one effect each, nothing stuck.
 mod crash;
+/// Read models: rows and checkpoint in one, versions beside each other, reading one's own write.
+mod projections;
