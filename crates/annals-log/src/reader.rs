@@ -133,6 +133,16 @@ impl Reader {
         self.end().segment + 1
     }
 
+    /// Bytes of all files up to the segment of the durable end, what is made ahead inside it included.
+    pub fn file_bytes(&self) -> u64 {
+        let segments = self
+            .shared
+            .segments
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        segments.iter().map(|segment| segment.size).sum()
+    }
+
     /// Bytes as they are stored, not checked.
     ///
     /// # Errors

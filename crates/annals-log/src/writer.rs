@@ -179,16 +179,17 @@ impl Writer {
     }
 
     /// Writes a seal, which proves from now on that everything before it was durable. Does nothing if the log is
-    /// sealed already or the segment has no room for one.
+    /// sealed already.
     ///
     /// # Errors
     /// As [`Writer::commit`].
     pub fn seal(&mut self) -> Result<(), CommitError> {
-        let mut buffer = vec![0; FRAME_HEADER_BYTES];
-        if self.sealed || self.room() < buffer.len() as u64 {
+        if self.sealed {
             return Ok(());
         }
         self.check_running()?;
+        let mut buffer = vec![0; FRAME_HEADER_BYTES];
+        self.make_room(buffer.len() as u64)?;
         self.write(FrameKind::Seal, (0, 0), 0, &mut buffer)
     }
 

@@ -71,6 +71,8 @@ pub struct Stats {
     pub marks: u64,
     /// Log segments that hold durable bytes.
     pub segments: u32,
+    /// Bytes of their files, the zeros made ahead included.
+    pub file_bytes: u64,
     /// Different types, tags and correlations ever seen.
     pub terms: u64,
     /// Flushes since this store was opened.
@@ -189,6 +191,7 @@ impl EmbeddedStore {
             events: u64::from(state.end),
             marks: state.marks.len() as u64,
             segments: core.reader.segments(),
+            file_bytes: core.reader.file_bytes(),
             terms: state.index.terms() as u64,
             flushes: counters.flushes.load(Ordering::Relaxed),
             bytes_written: counters.bytes.load(Ordering::Relaxed),

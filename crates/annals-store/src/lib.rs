@@ -4,6 +4,44 @@
 //! durable, and pages of events. [`MemoryStore`] is the contract in its plainest words; [`EmbeddedStore`] keeps it
 //! on disk. This crate knows no broker, no handler and no async runtime.
 //!
+//! ```
+//! use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
+//! use annals_core::id::{EventId, uuid_v7};
+//! use annals_core::port::store::{Append, EventStore, Read};
+//! use annals_core::position::Position;
+//! use annals_core::query::Query;
+//! use annals_core::tag::Tag;
+//! use annals_core::time::{Clock, SystemClock};
+//! use annals_store::{EmbeddedStore, Options};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let store = EmbeddedStore::open(folder.path(), Options::new())?;
+//! let placed = NewEvent {
+//!     id: EventId::from_uuid(uuid_v7(SystemClock.now(), [7; 10])),
+//!     event_type: EventType::from_static("order.placed"),
+//!     version: 1,
+//!     purpose: Purpose::Event,
+//!     visibility: Visibility::Public,
+//!     tags: vec![Tag::new("order:42")?],
+//!     occurred: None,
+//!     metadata: Metadata::default(),
+//!     data: r#"{"total":12}"#.into(),
+//! };
+//! let appended = store.append(Append { events: vec![placed], ..Append::default() }).await?;
+//! assert_eq!(appended.first, Position::ZERO);
+//!
+//! let page = store.read(Read::new(Query::tag(Tag::new("order:42")?), Position::ZERO)).await?;
+//! assert_eq!(page.events[0].event_type.as_str(), "order.placed");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What this build does not do yet: the index lives in memory and is rebuilt from the log at every opening, so both
+//! memory and opening time grow with the history (at most 4,294,967,294 events); every log segment keeps one file
+//! open; a store that was opened to read only does not follow the node that writes.
+//!
 //! Modules are listed lowest first, and each imports only from those above it.
 
 mod record;

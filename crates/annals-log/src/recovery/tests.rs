@@ -308,3 +308,51 @@ fn a_disk_that_fails_during_recovery_can_be_opened_again() {
         assert_eq!(try_open(&again).unwrap().1, 3);
     }
 }
+
+#[test]
+fn no_bytes_make_it_panic_or_show_what_nobody_wrote() {
+    let mut chance = crate::disk::sim::chance::Chance::new(8);
+    let disk = SimDisk::new(1);
+    let (log, places) = filled(&disk, 14);
+    drop(log);
+    let whole = disk.crash(1, Survival::Nothing);
+    let (mut refused, rounds) = (0, 1_500);
+    for round in 0..rounds {
+        let image = whole.crash(1, Survival::Nothing);
+        for _ in 0..=chance.below(3) {
+            let (from, bytes) = (chance.below(4_096), 1 + chance.below(700));
+            let segment = chance.below(2) as u32;
+            let mask = chance.number() as u8;
+            for at in from..(from + bytes).min(4_096) {
+                image.rot(
+                    &file(segment),
+                    at,
+                    if chance.one_in(3) {
+                        chance.number() as u8
+                    } else {
+                        mask
+                    },
+                );
+            }
+        }
+        let mut seen = 0;
+        let opened = open(Arc::new(image), dir(), OPTIONS, &mut |frame| {
+            let place = Place {
+                segment: frame.header.segment,
+                at: frame.header.place,
+            };
+            assert!(
+                frame.header.numbered == 0 || places[seen] == place,
+                "round {round}: {place:?}"
+            );
+            assert!(
+                frame.payload.len() < 9 || frame.payload[8..] == [9; 300],
+                "round {round}"
+            );
+            seen += frame.header.numbered as usize;
+            Ok(())
+        });
+        refused += u32::from(opened.is_err());
+    }
+    assert!(refused > rounds / 2, "{refused} of {rounds} refused");
+}

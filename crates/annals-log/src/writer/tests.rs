@@ -239,3 +239,27 @@ fn segments_double_up_to_the_largest() {
         (5 << 20) + SEGMENT_STEP_BYTES
     );
 }
+
+#[test]
+fn a_seal_finds_room_in_the_next_segment() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = opened(&disk);
+    // Fills the segment to its last byte: header, frame header, record header, body.
+    let body = 4_096 - 512 - FRAME_HEADER_BYTES - crate::batch::RECORD_HEADER_BYTES;
+    log.writer.commit(&mut group(&vec![1; body]), 0).unwrap();
+    assert_eq!(
+        log.reader.end(),
+        Place {
+            segment: 0,
+            at: 4_096
+        }
+    );
+    log.writer.seal().unwrap();
+    assert_eq!(log.reader.segments(), 2);
+    drop(log);
+    let (log, found) = opened(&disk.crash(1, Survival::Nothing));
+    assert_eq!(
+        (found.len(), log.report.sealed, log.report.segments),
+        (1, true, 2)
+    );
+}
