@@ -124,7 +124,14 @@ async fn listening(process: &mut Process) -> Result<String, ChildError> {
         .unwrap_or(Err(ChildError::Silent))
 }
 
-async fn watch(options: ChildOptions, port: u16, mut process: Process, mut stopped: oneshot::Receiver<()>) {
+async fn watch(
+    options: ChildOptions,
+    port: u16,
+    mut process: Process,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    // Waiting for a process closes its input unless that is held elsewhere, and a closed input ends this one.
+    let mut input = process.stdin.take();
     loop {
         tokio::select! {
             biased;
@@ -136,11 +143,12 @@ async fn watch(options: ChildOptions, port: u16, mut process: Process, mut stopp
                     Ok(again) => process = again,
                     Err(error) => tracing::error!("the payment provider cannot be started: {error}"),
                 }
+                input = process.stdin.take();
             }
         }
     }
     // Its input closes: it ends in its own time, and if it does not, it is made to.
-    drop(process.stdin.take());
+    drop(input);
     if tokio::time::timeout(Duration::from_secs(5), process.wait())
         .await
         .is_err()
