@@ -33,3 +33,6 @@ impl Backoff {
         doubled.min(self.longest).mul_f64(0.8 + 0.4 * jitter)
     }
 }
+
+#[cfg(test)]
+mod tests;

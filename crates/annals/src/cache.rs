@@ -116,3 +116,6 @@ impl StateCache {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

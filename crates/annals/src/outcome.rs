@@ -209,3 +209,6 @@ pub(crate) fn fingerprint(name: &str, data: &[u8]) -> String {
     let hash = bytes.fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
     format!("{hash:032x}")
 }
+
+#[cfg(test)]
+mod tests;

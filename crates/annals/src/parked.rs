@@ -149,3 +149,6 @@ fn restore(id: EventId, kept: Kept) -> (Parked, NewEvent) {
     };
     (kept.parked, message)
 }
+
+#[cfg(test)]
+mod tests;
