@@ -2,6 +2,8 @@
 //!
 //! In: a seed and how often each thing goes wrong. Out: decisions to wait, to fail, to lose, to repeat.
 
+use std::time::Duration;
+
 use crate::seed::Seed;
 
 /// How often things go wrong, in a thousand. Everything 0 unless said.
@@ -9,6 +11,8 @@ use crate::seed::Seed;
 pub struct Faults {
     /// An append became durable, or did not, and nobody is told which.
     pub unknown_appends: u64,
+    /// An append takes up to two seconds, and everything behind it waits.
+    pub slow_appends: u64,
     /// A store does not answer a read.
     pub failed_reads: u64,
     /// A message was stored by the broker, or was not, and nobody is told which.
@@ -38,6 +42,13 @@ impl Dice {
     pub(super) async fn dawdle(&self) {
         for _ in 0..self.seed.below(YIELDS_MAX + 1) {
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits, if this append is a slow one.
+    pub(super) async fn stall(&self) {
+        if self.happens(self.faults.slow_appends) {
+            tokio::time::sleep(Duration::from_millis(self.seed.below(2_000))).await;
         }
     }
 

@@ -179,6 +179,7 @@ impl Stage {
     /// If there is no such service or it does not run.
     pub async fn crash(&self, name: &str) {
         self.take(name).kill().await;
+        self.member(name).store.crash().await;
     }
 
     /// Lets everybody go on for a while, by the seed, and then ends a service where it stands and starts it again.

@@ -3,8 +3,11 @@
 //! In: what any store is asked. Out: the same answers as the store inside, later or not at all. Invariant: the same
 //! dice and the same calls give the same answers in the same order. A plain store wakes its followers in an order
 //! that the runtime draws at random; here each follower has a channel of its own.
+//!
+//! As in a store on disk, whoever stops waiting for an append does not undo it: it takes its turn all the same, unless
+//! the store crashes before.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{
@@ -15,7 +18,8 @@ use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use annals_store::MemoryStore;
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::dice::Dice;
 
@@ -25,6 +29,9 @@ pub(super) struct ChainStore {
     pub(super) inner: MemoryStore,
     dice: Arc<Dice>,
     followers: Arc<Mutex<Vec<watch::Sender<Position>>>>,
+    /// One append at a time, first come first served.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    appends: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl ChainStore {
@@ -33,17 +40,47 @@ impl ChainStore {
             inner,
             dice: Arc::new(dice),
             followers: Arc::default(),
+            turn: Arc::default(),
+            appends: Arc::default(),
         }
     }
 
+    /// What has not had its turn never will.
+    pub(super) async fn crash(&self) {
+        let mut appends = std::mem::take(&mut *self.appends());
+        appends.shutdown().await;
+    }
+
+    fn appends(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.appends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the line, and waits for the answer.
+    async fn append_in_line(self, append: Append) -> Result<Appended, AppendError> {
+        let (answer, outcome) = oneshot::channel();
+        let store = self.clone();
+        {
+            let mut appends = self.appends();
+            while appends.try_join_next().is_some() {}
+            // Whoever asked may have gone.
+            appends.spawn(async move { drop(answer.send(store.append_some_time(append).await)) });
+        }
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(AppendError::Unknown("the store has crashed".into())))
+    }
+
     async fn append_some_time(self, append: Append) -> Result<Appended, AppendError> {
+        let turn = self.turn.lock().await;
         self.dice.dawdle().await;
+        self.dice.stall().await;
         let unknown = self.dice.append_is_unknown();
         if unknown == Some(false) {
             return Err(AppendError::Unknown("the dice lost it before it happened".into()));
         }
         let outcome = self.inner.append(append).await;
         self.wake();
+        drop(turn);
         self.dice.dawdle().await;
         match unknown {
             Some(_) => Err(AppendError::Unknown("the dice lost the answer".into())),
@@ -71,7 +108,7 @@ impl ChainStore {
 
 impl EventStore for ChainStore {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
-        Box::pin(self.clone().append_some_time(append))
+        Box::pin(self.clone().append_in_line(append))
     }
 
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, ReadError>> {

@@ -4,6 +4,7 @@ use crate::school::{CourseId, Desk, Enrol, Fee, Open, Timetable, course, school,
 
 pub(crate) const EVERYTHING: Faults = Faults {
     unknown_appends: 30,
+    slow_appends: 30,
     failed_reads: 20,
     unknown_publishes: 60,
     lost_subscriptions: 60,

@@ -140,16 +140,24 @@ async fn check(stage: &Stage, histories: &BTreeMap<&'static str, Vec<RecordedEve
     assert!(paid.is_some());
 }
 
+/// The seeds of a test that tries many: so many, or as many as `ANNALS_SEEDS` says.
+pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let wished = std::env::var("ANNALS_SEEDS")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    0..wished.unwrap_or(usual)
+}
+
 #[test]
 fn crashes_at_any_point_leave_exactly_one_effect() {
-    for seed in 0..150 {
+    for seed in seeds(60) {
         story(seed, Faults::default());
     }
 }
 
 #[test]
 fn crashes_and_lost_answers_and_repetitions_leave_exactly_one_effect() {
-    for seed in 0..150 {
+    for seed in seeds(60) {
         story(seed, EVERYTHING);
     }
 }
