@@ -235,7 +235,7 @@ async fn states(service: &Service, tag: &Tag, end: Position) -> Answer<Vec<State
 }
 
 fn problem(error: &LoadError) -> Problem {
-    use annals::fold::FoldError;
+    use annals::decide::fold::FoldError;
     let detail = error.to_string();
     match error {
         LoadError::Read(read) | LoadError::Fold(FoldError::Read(read)) => Problem::of(read.kind(), detail),

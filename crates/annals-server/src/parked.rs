@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annals::parked::Parked;
+use annals::inbox::parked::Parked;
 use annals_core::id::EventId;
 use axum::Json;
 use axum::extract::{Path, State};

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use annals::context::Request;
 use annals::event::{Draft, Event};
-use annals::instance::{Instance, Wanted, timer_fired};
+use annals::ground::record::COMMAND_REFUSED;
 use annals::process::{IntoCommands, Process, Refused, Sending};
-use annals::record::COMMAND_REFUSED;
+use annals::react::instance::{Instance, Wanted, timer_fired};
 use annals::{Command, Key, Recording, World};
 use annals_core::event::{EventType, NewEvent, RecordedEvent, Visibility};
 use annals_core::position::Position;
@@ -157,7 +157,7 @@ impl<P: Process> Probe<P> {
             detail: code.replace('_', " "),
         };
         let data = serde_json::to_vec(&refused).expect("a refusal is made of strings");
-        let request = annals::record::request_of(&command);
+        let request = annals::ground::record::request_of(&command);
         let mut tags = command.tags;
         let tag = self.instance_tag();
         if !tags.contains(&tag) {
@@ -261,7 +261,7 @@ impl<P: Process> Probe<P> {
 
     /// What the framework does with what a step wants.
     fn follow(&mut self, record: &NewEvent, wanted: Wanted) {
-        let request = annals::record::request_of(record);
+        let request = annals::ground::record::request_of(record);
         let commands = wanted
             .sends
             .iter()

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals::boundary::Fold;
-use annals::cache::Folded;
-use annals::fold::{FoldError, fold_to};
-use annals::instance::{Instance, Stepped, inputs};
+use annals::decide::cache::Folded;
+use annals::decide::fold::{FoldError, fold_to};
+use annals::define::projection::{Projection, Recorded};
+use annals::ground::record::PROCESS_STEPPED;
 use annals::process::Process;
-use annals::projection::{Projection, Recorded};
-use annals::record::PROCESS_STEPPED;
+use annals::react::instance::{Instance, Stepped, inputs};
 use annals::{EventSet, Key, Service};
 use annals_core::event::RecordedEvent;
 use annals_core::port::sink::{Sink, SinkView};

@@ -35,11 +35,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use annals::boundary::{Boundary, States, Wanted};
-use annals::cache::Folded;
 use annals::command::{Command, Decide, Refusal};
 use annals::context::Request;
+use annals::decide::cache::Folded;
+use annals::decide::fold::{Step, apply};
 use annals::event::{Draft, IntoEvents};
-use annals::fold::{Step, apply};
 use annals_core::position::Position;
 use annals_core::time::Timestamp;
 

@@ -9,12 +9,12 @@ use annals_core::id::IdSource;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 
-use crate::boundary::{HasKeys, Member};
-use crate::command::Command;
-use crate::context::{Context, Request};
-use crate::event::Event;
-use crate::message::{DecodeError, Message};
-use crate::model::Model;
+use crate::define::boundary::{HasKeys, Member};
+use crate::define::command::Command;
+use crate::define::context::{Context, Request};
+use crate::define::event::Event;
+use crate::define::message::{DecodeError, Message};
+use crate::define::model::Model;
 
 pub use serde;
 

@@ -1,69 +1,40 @@
 //! annals: message-driven, event-sourced services.
 
-pub mod key;
-pub mod message;
-pub mod event;
-pub mod model;
-pub mod context;
-pub mod boundary;
-pub mod command;
-pub mod handler;
-pub mod process;
-pub mod projection;
-pub mod world;
-pub mod record;
-pub mod lanes;
-pub mod cache;
-pub mod fold;
-pub mod stale;
-pub mod journal;
-pub mod outcome;
-pub mod errand;
-mod combine;
-mod together;
+pub mod define;
+pub mod ground;
 pub mod decide;
-pub mod backoff;
-pub mod progress;
-mod hub;
+pub mod past;
 pub mod relay;
-mod timers;
-#[doc(hidden)]
-pub mod instance;
-mod manager;
+pub mod react;
 mod projector;
-mod dispatch;
-pub mod parked;
-mod window;
 pub mod inbox;
 mod recorder;
-pub mod past;
 pub mod service;
-pub mod builder;
 
 pub use annals_core as core;
 
-pub use crate::boundary::{Boundary, Each, HasKey, HasKeys};
-pub use crate::builder::{Place, ServiceBuilder, StartError};
-pub use crate::command::{Command, Decide, Refusal};
-pub use crate::context::Context;
-pub use crate::context::Request;
-pub use crate::dispatch::CallError;
-pub use crate::errand::How;
-pub use crate::event::{Event, EventSet, IntoEvents};
-pub use crate::handler::{Dep, Handle};
-pub use crate::inbox::OnFailure;
-pub use crate::journal::Journal;
-pub use crate::key::Key;
-pub use crate::message::Message;
-pub use crate::model::Model;
-pub use crate::outcome::{AnyRefusal, Done, ExecuteError};
+pub use crate::decide::errand::How;
+pub use crate::decide::journal::Journal;
+pub use crate::decide::outcome::{AnyRefusal, Done, ExecuteError};
+pub use crate::define::boundary::{Boundary, Each, HasKey, HasKeys};
+pub use crate::define::command::{Command, Decide, Refusal};
+pub use crate::define::context::{Context, Request};
+pub use crate::define::event::{Event, EventSet, IntoEvents};
+pub use crate::define::handler::{Dep, Handle};
+pub use crate::define::key::Key;
+pub use crate::define::message::Message;
+pub use crate::define::model::Model;
+pub use crate::define::process::{Effects, On, Process, Refused};
+pub use crate::define::projection::{Projection, Recorded};
+pub use crate::define::{boundary, command, context, event, handler, key, message, process};
+pub use crate::ground::record::Recording;
+pub use crate::ground::world::World;
+pub use crate::inbox::dispatch::CallError;
+pub use crate::inbox::taking::OnFailure;
 pub use crate::past::{At, LoadError, Moment, Shown};
-pub use crate::process::Refused;
-pub use crate::process::{Effects, On, Process};
-pub use crate::projection::{Projection, Recorded};
-pub use crate::record::Recording;
-pub use crate::service::{Execute, NotYet, Service, Status, View};
-pub use crate::world::World;
+pub use crate::service::builder::{Place, ServiceBuilder, StartError};
+pub use crate::service::running::{Execute, NotYet, Service, Status, View};
+
 pub use annals_macros::{Boundary, Command, Event, Events, Key, Refusal, command, handler};
 
 #[doc(hidden)]

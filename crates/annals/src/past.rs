@@ -10,10 +10,10 @@ use annals_core::tag::{Tag, TagError};
 use annals_core::time::Timestamp;
 use thiserror::Error;
 
-use crate::boundary::Fold;
-use crate::fold::{FoldError, fold_to};
-use crate::key::Key;
-use crate::model::Model;
+use crate::decide::fold::{FoldError, fold_to};
+use crate::define::boundary::Fold;
+use crate::define::key::Key;
+use crate::define::model::Model;
 
 /// A moment in the history of one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

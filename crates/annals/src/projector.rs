@@ -11,10 +11,10 @@ use annals_core::port::store::Page;
 use annals_core::position::Position;
 use annals_core::query::Query;
 
-use crate::event::EventSet;
-use crate::hub::Hub;
-use crate::progress::Progress;
-use crate::projection::{Projection, Recorded};
+use crate::define::event::EventSet;
+use crate::define::projection::{Projection, Recorded};
+use crate::ground::hub::Hub;
+use crate::ground::progress::Progress;
 
 /// Events of one transaction.
 const BATCH_MAX: usize = 2_048;

@@ -11,8 +11,8 @@ use annals_core::port::transport::{Delivery, Start, Subscribe, Transport};
 use annals_core::position::Position;
 use smol_str::SmolStr;
 
-use crate::hub::Hub;
-use crate::progress::Progress;
+use crate::ground::hub::Hub;
+use crate::ground::progress::Progress;
 
 const NAME: &str = "recorder";
 const BATCH_MAX: usize = 512;

@@ -14,8 +14,8 @@ use annals_core::port::transport::{Message, Published, Transport};
 use annals_core::query::Query;
 use smol_str::SmolStr;
 
-use crate::hub::Hub;
-use crate::progress::Progress;
+use crate::ground::hub::Hub;
+use crate::ground::progress::Progress;
 
 const NAME: &str = "relay";
 const BATCH_MAX: usize = 512;

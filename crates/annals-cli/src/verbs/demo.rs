@@ -188,7 +188,7 @@ fn banner(demo: &Demo, is_note: bool, session: &mut Session) -> Result<(), Failu
         lines.push("in another terminal:".to_owned());
     }
     lines.extend(
-        next(demo.data(), &address)
+        next(demo.data(), (!is_note).then_some(&address))
             .into_iter()
             .map(|command| format!("  {command}")),
     );
@@ -205,19 +205,20 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// Three commands that work as they stand.
-fn next(data: &Path, address: &str) -> [String; 3] {
+/// Three commands that work as they stand: against the node, or against what it leaves behind.
+fn next(data: &Path, address: Option<&String>) -> [String; 3] {
     let name = identity::name();
-    let at = if data == Path::new("./annals-data") {
-        String::new()
-    } else {
-        format!(" --data {}", data.display())
+    let text = data.display().to_string();
+    let at = match text.contains(|c: char| c.is_whitespace() || c == '\'') {
+        _ if data == Path::new("./annals-data") => String::new(),
+        true => format!(" --data {text:?}"),
+        false => format!(" --data {text}"),
     };
-    [
-        format!("{name} tail{at}"),
-        format!("{name} status{at}"),
-        format!("curl {address}/sales/countries"),
-    ]
+    let third = match address {
+        Some(address) => format!("curl {address}/sales/countries"),
+        None => format!("{name} verify{at}"),
+    };
+    [format!("{name} tail{at}"), format!("{name} status{at}"), third]
 }
 
 async fn feed(demo: &Demo, intake: &Intake, began: Instant, session: &Session) -> Result<Report, Failure> {
@@ -300,5 +301,5 @@ fn table(report: &Report, session: &mut Session) -> Result<(), Failure> {
             format!("{:.0} events/s", report.events_per_second),
         ],
     ]);
-    session.out.rows(["", ">TOTAL", ""], rows)
+    session.out.rows(["REPORT", ">TOTAL", ""], rows)
 }

@@ -81,7 +81,7 @@ async fn of_folder(source: Source, service: Option<&str>) -> Result<Vec<Parked>,
         return Ok(found);
     };
     for name in names {
-        let parked = annals::parked::list(stores.store(&name).await?).await?;
+        let parked = annals::inbox::parked::list(stores.store(&name).await?).await?;
         found.extend(parked.into_iter().map(|parked| Parked {
             service: name.clone(),
             id: parked.id.to_string(),

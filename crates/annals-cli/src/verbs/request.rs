@@ -61,36 +61,11 @@ async fn find(client: &Client, id: uuid::Uuid) -> Result<Request, Failure> {
     request.ok_or_else(|| Failure::not_found(format!("there is no request {correlation}")))
 }
 
-/// What is missing for the request to be complete, in words.
+/// What is owed, and the causes that nobody here has seen.
 fn owed(request: &Request, status: &Status) -> Vec<String> {
-    let mut owed: Vec<String> = request
-        .parked
-        .iter()
-        .map(|parked| {
-            let (service, message, attempts) = (&parked.service, &parked.message, parked.attempts);
-            format!(
-                "{service} parked {message} {} after {attempts} attempts: {}",
-                parked.id, parked.reason
-            )
-        })
-        .collect();
-    for (service, subscription) in status
-        .subscriptions()
-        .filter(|(name, _)| request.services.contains_key(*name))
-    {
-        let name = &subscription.name;
-        if let Some(trouble) = &subscription.trouble {
-            owed.push(format!("{service}/{name} cannot go on: {trouble}"));
-        } else if subscription.lag > 0 || subscription.in_flight > 0 {
-            owed.push(format!(
-                "{service}/{name} is {} behind; more may follow",
-                subscription.lag
-            ));
-        }
-    }
-    for cause in &request.unresolved {
-        owed.push(format!("the cause {cause} is in no history of this node"));
-    }
+    let mut owed = request.owed(status);
+    let unseen = request.unresolved.iter();
+    owed.extend(unseen.map(|cause| format!("the cause {cause} is in no history of this node")));
     owed
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     command: String,
     /// The command; - reads it from stdin
     #[arg(value_name = "JSON")]
-    json: String,
+    content: String,
     /// Who takes it [default: what stands before the first dot of the command]
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
@@ -56,7 +56,7 @@ struct Done {
 }
 
 pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), Failure> {
-    let body = content(&options.json)?;
+    let body = check(&options.content)?;
     let service = match (&options.service, options.command.split_once('.')) {
         (Some(service), _) => service.clone(),
         (None, Some((service, _))) if !service.is_empty() => service.to_owned(),
@@ -82,7 +82,7 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
     let done: Done = client.post(&path, options.key.as_deref(), body).await?;
     let complete = match (&done.correlation, options.wait) {
         (Some(correlation), true) => {
-            let (request, _) = Request::complete(&client, correlation, session.settings.timeout).await?;
+            let request = Request::complete(&client, correlation, session.settings.timeout).await?;
             request.map(|request| (request, began.elapsed().as_secs_f64() * 1_000.0))
         }
         _ => None,
@@ -145,7 +145,7 @@ fn print(
 }
 
 /// The command's JSON, checked before anybody is asked.
-fn content(argument: &str) -> Result<Bytes, Failure> {
+fn check(argument: &str) -> Result<Bytes, Failure> {
     let text = match argument {
         "-" => {
             let mut text = String::new();
@@ -173,16 +173,16 @@ fn content(argument: &str) -> Result<Bytes, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::content;
+    use super::check;
 
     #[test]
     fn what_is_no_json_is_told_with_its_place() {
         assert_eq!(
-            content(r#"{"order": "42"}"#).unwrap(),
+            check(r#"{"order": "42"}"#).unwrap(),
             r#"{"order": "42"}"#.as_bytes()
         );
-        let failure = content("{order: 42}").unwrap_err();
+        let failure = check("{order: 42}").unwrap_err();
         assert!(failure.to_string().contains("line 1 column 2"), "{failure}");
-        assert!(content(&format!("\"{}\"", "x".repeat(1 << 20))).is_err());
+        assert!(check(&format!("\"{}\"", "x".repeat(1 << 20))).is_err());
     }
 }

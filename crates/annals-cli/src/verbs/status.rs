@@ -112,7 +112,7 @@ async fn resting(mut stores: Stores, session: &mut Session) -> Result<(), Failur
             folder: folder.dir.display().to_string(),
             end: store.end().get(),
             types: store.type_count(),
-            parked: annals::parked::list(store).await?.len(),
+            parked: annals::inbox::parked::list(store).await?.len(),
             checkpoints: marks.iter().filter_map(checkpoint).collect(),
         });
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use annals::backoff::Backoff;
+use annals::ground::backoff::Backoff;
 use annals::{Command, Dep, Event, Events, Key, Model, Place, Refusal, Service, command, handler};
 use annals_core::port::store::EventStore;
 use annals_server::ServerOptions;

@@ -1,4 +1,4 @@
-use annals::journal::{Entry, LOST_RACE, REFUSED};
+use annals::decide::journal::{Entry, LOST_RACE, REFUSED};
 use annals::{
     CallError, Command, Event, EventSet, Events, ExecuteError, How, IntoEvents, Key, Message, Model, Place,
     Service, command,

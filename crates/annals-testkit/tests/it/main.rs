@@ -24,3 +24,7 @@ mod processes;
 mod crash;
 /// Read models: rows and checkpoint in one, versions beside each other, reading one's own write.
 mod projections;
+/// The relay against a broker that answers as it was told.
+mod relay;
+/// The school on stores in a folder, with the machine's clock and several threads.
+mod on_disk;

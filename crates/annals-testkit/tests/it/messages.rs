@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use annals::backoff::Backoff;
+use annals::ground::backoff::Backoff;
 use annals::{Command, Context, Dep, Event, Key, Message, OnFailure, ServiceBuilder, handler};
 use annals_core::event::{NewEvent, Purpose, Visibility};
 use annals_core::id::EventId;
@@ -381,7 +381,7 @@ fn what_cannot_be_read_is_parked_with_its_bytes() {
         let history = stage.history("post").await;
         let kept = history
             .iter()
-            .find(|event| event.event_type == annals::record::MESSAGE_PARKED)
+            .find(|event| event.event_type == annals::ground::record::MESSAGE_PARKED)
             .unwrap();
         let kept: serde_json::Value = serde_json::from_slice(&kept.data).unwrap();
         assert_eq!(kept["data"]["bytes"], serde_json::json!(bytes));
@@ -391,7 +391,7 @@ fn what_cannot_be_read_is_parked_with_its_bytes() {
         let history = stage.history("post").await;
         let copies = history
             .iter()
-            .filter(|event| event.event_type == annals::record::MESSAGE_PARKED);
+            .filter(|event| event.event_type == annals::ground::record::MESSAGE_PARKED);
         let copies: Vec<serde_json::Value> = copies
             .map(|event| serde_json::from_slice(&event.data).unwrap())
             .collect();

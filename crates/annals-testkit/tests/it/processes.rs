@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use annals::record::{COMMAND_REFUSED, PROCESS_STEPPED, TIMER_FIRED};
+use annals::ground::record::{COMMAND_REFUSED, PROCESS_STEPPED, TIMER_FIRED};
 use annals::{Command, Effects, Key, Message, Model, On, Process, Refused};
 use annals_core::event::Visibility;
 use annals_testkit::chain::{Chain, Stage};

@@ -20,7 +20,7 @@ use crate::school::{
 
 /// How many seats of each course are taken, counted in the most fragile way: one up, one down.
 #[derive(Default)]
-struct Taken {
+pub(crate) struct Taken {
     fails: Arc<AtomicBool>,
 }
 
@@ -59,7 +59,7 @@ impl Projection for Taken {
     }
 }
 
-fn rows(view: &SqliteView) -> Vec<String> {
+pub(crate) fn rows(view: &SqliteView) -> Vec<String> {
     let taken = view.rows("SELECT * FROM taken ORDER BY course", ()).unwrap();
     let log = view.rows("SELECT * FROM log ORDER BY position", ()).unwrap();
     taken

@@ -1,0 +1,101 @@
+//! What every runner of a service shares: the store, the pen, the way to stop, and where checkpoints are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::mark::{Mark, MarkKey};
+use annals_core::port::store::{Append, AppendError, EventStore, ReadError};
+use annals_core::position::Position;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::ground::backoff::Backoff;
+use crate::ground::record::Recording;
+
+/// The mark space of checkpoints.
+const CHECKPOINT: &str = "checkpoint";
+
+/// Shared by the runners of one service.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) recording: Recording,
+    pub(crate) stop: Stop,
+    pub(crate) backoff: Backoff,
+}
+
+/// Tells runners to stop, and lets them wait for it.
+#[derive(Clone)]
+pub(crate) struct Stop {
+    stopped: watch::Receiver<bool>,
+}
+
+impl Stop {
+    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, stopped) = watch::channel(false);
+        (sender, Self { stopped })
+    }
+
+    /// Resolves when it is time to stop.
+    pub(crate) async fn wait(&mut self) {
+        // An error means that whoever could say stop is gone, which says the same.
+        let _gone = self.stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
+    }
+}
+
+impl Hub {
+    /// Everything before the checkpoint is dealt with; the beginning if there is none.
+    pub(crate) async fn checkpoint(&self, name: &str) -> Result<Position, ReadError> {
+        let value = self.store.mark(MarkKey::new(CHECKPOINT, name)).await?;
+        let number = value.and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        Ok(number.unwrap_or(Position::ZERO))
+    }
+
+    pub(crate) fn checkpoint_mark(name: &str, position: Position) -> Mark {
+        Mark::set(MarkKey::new(CHECKPOINT, name), position.to_string())
+    }
+
+    /// What the mark of a checkpoint holds: nothing at the beginning, where none was set yet.
+    pub(crate) fn checkpoint_value(position: Position) -> Option<Bytes> {
+        (position > Position::ZERO).then(|| position.to_string().into())
+    }
+
+    /// Appends until it is known to have happened, or cannot happen, or it is time to stop.
+    ///
+    /// Conflicts and malformed appends come back at once; repeating what is unknown is safe because of the event ids.
+    pub(crate) async fn append(
+        &self,
+        append: Append,
+    ) -> Result<annals_core::port::store::Appended, AppendError> {
+        let mut failures = 0;
+        loop {
+            let outcome = self.store.append(append.clone()).await;
+            match outcome {
+                Err(AppendError::Full(_) | AppendError::Unknown(_)) if !self.stop.is_stopped() => {
+                    failures += 1;
+                    self.pause(failures).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Waits before the next try, or until it is time to stop.
+    pub(crate) async fn pause(&self, failures: u32) {
+        self.sleep(self.backoff.after(failures, &self.recording.world))
+            .await;
+    }
+
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            () = stop.wait() => {}
+            () = tokio::time::sleep(duration) => {}
+        }
+    }
+}

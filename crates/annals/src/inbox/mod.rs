@@ -1,0 +1,6 @@
+//! Take in: a delivery in, its one effect out, or the message put aside with the reason.
+
+pub(crate) mod dispatch;
+pub mod parked;
+mod window;
+pub mod taking;

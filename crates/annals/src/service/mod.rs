@@ -1,0 +1,4 @@
+//! A service: described by its builder, then running.
+
+pub mod running;
+pub mod builder;
