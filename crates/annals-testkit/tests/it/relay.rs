@@ -1,0 +1,260 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use annals::relay::RELAY_REFUSED;
+use annals::{Place, Service};
+use annals_core::id::EventId;
+use annals_core::port::store::{BoxFuture, EventStore};
+use annals_core::port::transport::{
+    Capabilities, Consumer, Delivery, Message, Published, ReceiveError, Subscribe, SubscribeError, Transport,
+};
+use annals_store::MemoryStore;
+use annals_testkit::chain::{Chain, Stage};
+
+use crate::school::{Enrol, Open, Rename, course, courses, student};
+
+/// A broker that answers as it was told, and notes what it was sent.
+#[derive(Clone, Default)]
+struct Scripted {
+    /// The answers to the next batch; what is missing is stored.
+    answers: Arc<Mutex<VecDeque<Vec<Published>>>>,
+    sent: Arc<Mutex<Vec<Vec<(String, EventId)>>>>,
+    /// What it can do.
+    replay: bool,
+}
+
+struct Silent;
+
+impl Consumer for Silent {
+    fn next(&mut self, _: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl Transport for Scripted {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            replay: self.replay,
+            exact_dedupe: true,
+            partition_order: true,
+            stored_means: "noted",
+        }
+    }
+
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        let names = batch
+            .iter()
+            .map(|message| (message.event.event_type.to_string(), message.event.id));
+        self.sent.lock().unwrap().push(names.collect());
+        let mut answers = self.answers.lock().unwrap().pop_front().unwrap_or_default();
+        answers.resize(batch.len(), Published::Stored);
+        Box::pin(std::future::ready(answers))
+    }
+
+    fn subscribe(&self, _: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
+        Box::pin(std::future::ready(Ok(Box::new(Silent) as Box<dyn Consumer>)))
+    }
+}
+
+impl Scripted {
+    fn new(answers: impl IntoIterator<Item = Vec<Published>>) -> Self {
+        Self {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            replay: true,
+            ..Self::default()
+        }
+    }
+
+    fn sent(&self) -> Vec<Vec<(String, EventId)>> {
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+fn unknown() -> Published {
+    Published::Unknown("no answer".into())
+}
+
+async fn started(stage: &Stage, store: &MemoryStore, transport: &Scripted) -> Service {
+    let place = Place {
+        store: Arc::new(store.clone()),
+        transport: Arc::new(transport.clone()),
+        world: stage.world().clone(),
+        journal: None,
+    };
+    courses(Service::builder("courses")).start(place).await.unwrap()
+}
+
+/// A store with three public events and a private one, from a service that could not publish any of them yet.
+async fn filled(stage: &Stage) -> MemoryStore {
+    let store = MemoryStore::with_clock(Arc::clone(&stage.world().clock));
+    let service = started(stage, &store, &Scripted::new((0..9).map(|_| vec![unknown(); 9]))).await;
+    let maths = || course("maths");
+    service
+        .execute(Open {
+            course: maths(),
+            seats: 9,
+        })
+        .await
+        .unwrap();
+    let title = "Sums".to_owned();
+    service
+        .execute(Rename {
+            course: maths(),
+            title,
+        })
+        .await
+        .unwrap();
+    for who in ["ann", "bob"] {
+        service
+            .execute(Enrol {
+                student: student(who),
+                course: maths(),
+            })
+            .await
+            .unwrap();
+    }
+    service.kill().await;
+    store
+}
+
+#[test]
+fn what_is_unknown_is_sent_again_with_its_id_before_the_relay_goes_on() {
+    Chain::new(1).run(async |stage| {
+        let store = filled(stage).await;
+        let transport = Scripted::new([
+            vec![Published::Stored, unknown(), unknown()],
+            vec![unknown(), unknown()],
+        ]);
+        let service = started(stage, &store, &transport).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let status = service.status().await;
+        assert!(
+            status.trouble().unwrap().contains("the broker did not confirm"),
+            "{status:?}"
+        );
+        assert!(!status.is_idle());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let sent = transport.sent();
+        let names: Vec<Vec<&str>> = sent
+            .iter()
+            .map(|batch| batch.iter().map(|(name, _)| name.as_str()).collect())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                vec!["course.opened", "seat.taken", "seat.taken"],
+                vec!["seat.taken"; 2],
+                vec!["seat.taken"; 2]
+            ],
+            "what is private stays"
+        );
+        assert_eq!(
+            (&sent[0][1..], &sent[1]),
+            (&sent[1][..], &sent[2]),
+            "with the same ids"
+        );
+        assert!(service.status().await.trouble().is_none());
+        // What was confirmed is not sent again by the next start.
+        service.stop().await;
+        let again = Scripted::new([]);
+        let service = started(stage, &store, &again).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(again.sent().len(), 0);
+        service
+            .execute(Enrol {
+                student: student("cid"),
+                course: course("maths"),
+            })
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(again.sent().len(), 1);
+    });
+}
+
+#[test]
+fn what_is_refused_is_noted_and_left_behind() {
+    Chain::new(1).run(async |stage| {
+        let store = filled(stage).await;
+        let too_large = Published::Refused("too large".into());
+        let transport = Scripted::new([vec![Published::Stored, too_large, Published::Stored]]);
+        let service = started(stage, &store, &transport).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(transport.sent().len(), 1);
+        let notes = store.marks(RELAY_REFUSED, "").await.unwrap();
+        let [(key, reason)] = &notes[..] else {
+            panic!("{notes:?}")
+        };
+        assert_eq!(
+            (key.name.as_str(), &reason[..]),
+            (transport.sent()[0][1].1.to_string().as_str(), &b"too large"[..])
+        );
+        assert!(
+            service
+                .status()
+                .await
+                .runners
+                .iter()
+                .all(|runner| runner.trouble.is_none())
+        );
+    });
+}
+
+#[test]
+fn a_crash_before_the_checkpoint_sends_again_and_never_skips() {
+    for seed in 0..30 {
+        Chain::new(seed).run(async |stage| {
+            let store = filled(stage).await;
+            let transport = Scripted::new([]);
+            for _ in 0..10 {
+                let service = started(stage, &store, &transport).await;
+                for _ in 0..stage.seed().below(12) {
+                    tokio::task::yield_now().await;
+                }
+                service.kill().await;
+            }
+            let service = started(stage, &store, &transport).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            service.stop().await;
+            let mut ids: Vec<EventId> = Vec::new();
+            for (_, id) in transport.sent().into_iter().flatten() {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            let history =
+                annals_core::port::store::Read::new(annals_core::query::Query::all(), Default::default());
+            let history = store.read(history).await.unwrap().events;
+            let public = history
+                .iter()
+                .filter(|event| event.event_type.as_str() != "course.renamed");
+            assert_eq!(
+                ids,
+                public.map(|event| event.id).collect::<Vec<_>>(),
+                "seed {seed}"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_transport_that_cannot_be_read_again_is_refused_at_the_start() {
+    Chain::new(1).run(async |stage| {
+        let place = Place {
+            store: Arc::new(MemoryStore::new()),
+            transport: Arc::new(Scripted::default()),
+            world: stage.world().clone(),
+            journal: None,
+        };
+        let error = courses(Service::builder("courses"))
+            .start(place)
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the service courses needs a transport that can be read again from a position"
+        );
+    });
+}
