@@ -28,7 +28,7 @@ const DELIVERY_ARTICLES_MAX: usize = 1_000;
 /// What the warehouse brings while a file is fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Supply {
-    /// Before each day, what that day's orders need.
+    /// Before each day, what that day's orders take and its counts find missing.
     #[default]
     AsNeeded,
     /// This many pieces of every article at the beginning, and no more.

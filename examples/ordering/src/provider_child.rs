@@ -124,12 +124,7 @@ async fn listening(process: &mut Process) -> Result<String, ChildError> {
         .unwrap_or(Err(ChildError::Silent))
 }
 
-async fn watch(
-    options: ChildOptions,
-    port: u16,
-    mut process: Process,
-    mut stopped: oneshot::Receiver<()>,
-) {
+async fn watch(options: ChildOptions, port: u16, mut process: Process, mut stopped: oneshot::Receiver<()>) {
     // Waiting for a process closes its input unless that is held elsewhere, and a closed input ends this one.
     let mut input = process.stdin.take();
     loop {

@@ -75,7 +75,7 @@ impl Stores {
                 clock: Arc::clone(&world.clock),
                 ..Options::default()
             };
-            let opened = EmbeddedStore::open(&data.join(service).join("log"), options);
+            let opened = EmbeddedStore::open(data.join(service).join("log"), options);
             Ok(Arc::new(
                 opened.map_err(|source| SystemError::Store { service, source })?,
             ))

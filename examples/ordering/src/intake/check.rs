@@ -107,7 +107,7 @@ impl Intake {
         counts
     }
 
-    /// The goods a warehouse has to receive for the orders of each day, by day.
+    /// The goods a warehouse has to receive for the orders and counts of each day, by day.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         delivery::deliveries(&self.invoices)

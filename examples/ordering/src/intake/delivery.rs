@@ -1,6 +1,6 @@
 //! What a warehouse has to receive before it can serve a day's orders.
 //!
-//! In come invoices, out comes one delivery per calendar day that has orders for goods. Invariants:
+//! In come invoices, out comes one delivery per calendar day that has orders for goods or counts. Invariants:
 //!
 //! 1. A day's delivery holds exactly the pieces that the day's orders take and the day's counts find missing, per
 //!    article, goods only: whatever else happens on that day, nobody's order falls short.
@@ -15,7 +15,7 @@ use jiff::civil::Date;
 
 use super::invoice::{Invoice, InvoiceKind};
 
-/// The goods for one day's orders.
+/// The goods for one day's orders and counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The day of the orders.
@@ -36,7 +36,7 @@ pub struct DeliveryLine {
     pub pieces: u64,
 }
 
-/// The deliveries that the orders among `invoices` need, by day.
+/// The deliveries that the orders and counts among `invoices` need, by day.
 pub(super) fn deliveries(invoices: &[Invoice]) -> Vec<Delivery> {
     let mut days: BTreeMap<Date, BTreeMap<&Arc<str>, u64>> = BTreeMap::new();
     for invoice in invoices

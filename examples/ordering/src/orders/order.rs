@@ -169,6 +169,9 @@ pub enum OrderRefusal {
 }
 
 /// Places an order; the very same order twice is one order.
+///
+/// # Errors
+/// [`OrderRefusal`]: there is another order of this id, or the lines make none.
 #[command]
 pub fn place(command: PlaceOrder, order: &Order) -> Result<Option<OrderPlaced>, OrderRefusal> {
     if order.stage != Stage::Unknown {
@@ -199,6 +202,9 @@ pub fn place(command: PlaceOrder, order: &Order) -> Result<Option<OrderPlaced>, 
 }
 
 /// Cancels an order that has not left yet. What was done for it is undone by its fulfilment.
+///
+/// # Errors
+/// [`OrderRefusal::NoSuchOrder`], [`OrderRefusal::AlreadyShipped`].
 #[command]
 pub fn cancel(command: CancelOrder, order: &Order) -> Result<Option<OrderCancelled>, OrderRefusal> {
     match order.stage {
@@ -302,6 +308,9 @@ impl Model for Return {
 }
 
 /// Takes goods back; the same return twice is one return.
+///
+/// # Errors
+/// [`OrderRefusal`]: the lines make no return.
 #[command]
 pub fn take_return(command: TakeReturn, known: &Return) -> Result<Option<ReturnTaken>, OrderRefusal> {
     if known.taken {

@@ -77,6 +77,9 @@ impl Model for Adjustment {
 }
 
 /// A return is credited once.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn credit(
     command: CreditReturn,
@@ -90,6 +93,9 @@ pub fn credit(
 }
 
 /// An adjustment is made once.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn adjust(
     command: AdjustBooks,

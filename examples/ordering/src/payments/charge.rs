@@ -44,6 +44,9 @@ fn charge_key(order: &OrderId) -> String {
 }
 
 /// Takes the money for an order. Tried again while the provider does not answer.
+///
+/// # Errors
+/// [`NoAnswer`]: it is tried again under the same key.
 #[handler(retry = 6)]
 pub async fn take_payment(
     message: TakePayment,
@@ -58,6 +61,9 @@ pub async fn take_payment(
 }
 
 /// Gives the money for an order back. Tried again for as long as the provider does not answer: it is not ours.
+///
+/// # Errors
+/// [`NoAnswer`]: it is tried again under the same key.
 #[handler(retry = 1000)]
 pub async fn refund_payment(
     message: RefundPayment,

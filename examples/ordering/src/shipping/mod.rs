@@ -49,6 +49,9 @@ pub enum ShippingRefusal {
 }
 
 /// A parcel leaves once.
+///
+/// # Errors
+/// [`ShippingRefusal::Recalled`]
 #[command]
 pub fn ship(command: ShipOrder, parcel: &Parcel) -> Result<Option<ParcelShipped>, ShippingRefusal> {
     match parcel {
@@ -62,6 +65,9 @@ pub fn ship(command: ShipOrder, parcel: &Parcel) -> Result<Option<ParcelShipped>
 }
 
 /// A recall works at any time: before the parcel is known, it will never leave.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn recall(command: RecallOrder, parcel: &Parcel) -> Result<Option<ParcelRecalled>, ShippingRefusal> {
     let had_left = matches!(parcel, Parcel::Shipped);

@@ -32,6 +32,9 @@ pub enum StockRefusal {
 }
 
 /// All or none: the order and every one of its articles are one decision.
+///
+/// # Errors
+/// [`StockRefusal`]: nothing is set aside.
 #[command]
 pub fn reserve(
     command: ReserveStock,
@@ -69,6 +72,9 @@ pub fn reserve(
 }
 
 /// Works at any time: before anything was set aside, nothing will be.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn release(
     command: ReleaseStock,
@@ -96,6 +102,9 @@ pub fn release(
 }
 
 /// A delivery is received once.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn receive(command: ReceiveGoods, delivery: &Delivery) -> Result<Vec<StockReceived>, StockRefusal> {
     if delivery.articles > 0 {
@@ -113,6 +122,9 @@ pub fn receive(command: ReceiveGoods, delivery: &Delivery) -> Result<Vec<StockRe
 }
 
 /// A return is taken back once.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn take_back(
     command: TakeBack,
@@ -135,6 +147,9 @@ pub fn take_back(
 }
 
 /// A count is a fact, whatever was promised before.
+///
+/// # Errors
+/// None: it is always done.
 #[command]
 pub fn correct(command: CorrectStock, count: &Count) -> Result<Vec<StockCorrected>, StockRefusal> {
     if count.articles > 0 {

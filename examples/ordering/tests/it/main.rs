@@ -5,3 +5,6 @@ mod intake;
 mod intake_faults;
 mod provider;
 mod provider_kill;
+mod bank;
+mod system;
+mod large;

@@ -17,62 +17,142 @@ pub(crate) struct Sums {
     pub(crate) returns: BTreeSet<String>,
     pub(crate) revenue: i128,
     pub(crate) credited: i128,
-    /// Revenue by country.
-    pub(crate) sales_by_country: BTreeMap<String, i128>,
-    /// Revenue by the day on which the order's first line was written.
-    pub(crate) sales_by_day: BTreeMap<String, i128>,
-    /// Pieces sold by day and article, goods only: what has to be received.
+    /// By country.
+    pub(crate) countries: BTreeMap<String, Sales>,
+    /// By the day on which the first line of the order or return was written.
+    pub(crate) days: BTreeMap<String, Sales>,
+    /// By customer, and then by `order` or `return` and its number: its amount.
+    pub(crate) customers: BTreeMap<String, BTreeMap<(&'static str, String), i128>>,
+    /// Pieces sold or found missing by day and article, goods only: what has to be received.
     pub(crate) needs: BTreeMap<(String, String), i64>,
-    /// Pieces left by article: received - sold + returned - written off, goods only.
-    pub(crate) pieces: BTreeMap<String, i64>,
+    /// By article, goods only.
+    pub(crate) stock: BTreeMap<String, Level>,
+}
+
+/// Sold and returned, all lines, charges included.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Sales {
+    pub(crate) orders: i64,
+    pub(crate) pieces: i64,
+    pub(crate) amount: i128,
+    pub(crate) returns: i64,
+    pub(crate) credited: i128,
+}
+
+/// What became of the pieces of one article, if the warehouse receives what is needed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Level {
+    pub(crate) received: i64,
+    pub(crate) sold: i64,
+    pub(crate) returned: i64,
+    pub(crate) missing: i64,
+}
+
+impl Level {
+    pub(crate) fn left(self) -> i64 {
+        self.received + self.returned - self.sold - self.missing
+    }
+}
+
+/// What a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Sale,
+    Return,
+    Correction,
+    ZeroPrice,
+    Other,
 }
 
 /// Adds up the text of a file whose columns are in the usual order.
 pub(crate) fn sums(text: &str) -> Sums {
     let rows: Vec<Vec<String>> = split(text).into_iter().skip(1).collect();
-    let mut first_day: BTreeMap<&str, &str> = BTreeMap::new();
-    for row in rows.iter().filter(|row| is_sale(row)) {
-        let day = first_day.entry(&row[0]).or_insert(&row[4]);
-        *day = (*day).min(&row[4]);
+    let mut first: BTreeMap<(Kind, &str), &str> = BTreeMap::new();
+    for row in &rows {
+        let moment = first.entry((kind(row), &row[0])).or_insert(&row[4]);
+        *moment = (*moment).min(&row[4]);
     }
     let mut sums = Sums::default();
     for row in &rows {
-        let (invoice, article, quantity, price) = (&row[0], &row[1], number(&row[3]), thousandths(&row[5]));
-        let goods = !is_charge(article);
+        let day = first[&(kind(row), row[0].as_str())][..10].to_owned();
         sums.lines += 1;
-        if is_sale(row) {
-            let day = first_day[invoice.as_str()][..10].to_owned();
-            sums.sale_lines += 1;
-            sums.orders.insert(invoice.clone());
-            sums.revenue += i128::from(quantity) * price;
-            *sums.sales_by_country.entry(row[7].clone()).or_default() += i128::from(quantity) * price;
-            *sums.sales_by_day.entry(day.clone()).or_default() += i128::from(quantity) * price;
-            if goods {
-                *sums.needs.entry((day, article.clone())).or_default() += quantity;
-                *sums.pieces.entry(article.clone()).or_default() -= quantity;
-            }
-        } else if invoice.starts_with('C') && quantity < 0 && price > 0 {
-            sums.return_lines += 1;
-            sums.returns.insert(invoice.clone());
-            sums.credited += i128::from(-quantity) * price;
-            if goods {
-                *sums.pieces.entry(article.clone()).or_default() -= quantity;
-            }
-        } else if is_numeric(invoice) && quantity < 0 && price == 0 && goods {
-            sums.correction_lines += 1;
-            *sums.pieces.entry(article.clone()).or_default() += quantity;
-        } else if is_numeric(invoice) && quantity > 0 && price == 0 {
-            sums.zero_price_lines += 1;
-        }
+        sums.add(row, day);
     }
-    for ((_, article), received) in &sums.needs {
-        *sums.pieces.entry(article.clone()).or_default() += received;
+    for ((_, article), pieces) in &sums.needs {
+        sums.stock.entry(article.clone()).or_default().received += pieces;
     }
     sums
 }
 
-fn is_sale(row: &[String]) -> bool {
-    is_numeric(&row[0]) && number(&row[3]) > 0 && thousandths(&row[5]) > 0
+impl Sums {
+    fn add(&mut self, row: &[String], day: String) {
+        let (invoice, article) = (&row[0], &row[1]);
+        let quantity = number(&row[3]).abs();
+        let amount = i128::from(quantity) * thousandths(&row[5]);
+        let goods = !is_charge(article);
+        match kind(row) {
+            Kind::Sale => {
+                self.sale_lines += 1;
+                self.revenue += amount;
+                let first = i64::from(self.orders.insert(invoice.clone()));
+                for sales in self.sales(row, &day) {
+                    sales.orders += first;
+                    sales.pieces += quantity;
+                    sales.amount += amount;
+                }
+                self.history(row, "order", amount);
+                if goods {
+                    *self.needs.entry((day, article.clone())).or_default() += quantity;
+                    self.stock.entry(article.clone()).or_default().sold += quantity;
+                }
+            }
+            Kind::Return => {
+                self.return_lines += 1;
+                self.credited += amount;
+                let first = i64::from(self.returns.insert(invoice.clone()));
+                for sales in self.sales(row, &day) {
+                    sales.returns += first;
+                    sales.credited += amount;
+                }
+                self.history(row, "return", amount);
+                if goods {
+                    self.stock.entry(article.clone()).or_default().returned += quantity;
+                }
+            }
+            Kind::Correction => {
+                self.correction_lines += 1;
+                *self.needs.entry((day, article.clone())).or_default() += quantity;
+                self.stock.entry(article.clone()).or_default().missing += quantity;
+            }
+            Kind::ZeroPrice => self.zero_price_lines += 1,
+            Kind::Other => {}
+        }
+    }
+
+    fn sales(&mut self, row: &[String], day: &str) -> [&mut Sales; 2] {
+        let country = self.countries.entry(row[7].clone()).or_default();
+        [country, self.days.entry(day.to_owned()).or_default()]
+    }
+
+    fn history(&mut self, row: &[String], kind: &'static str, amount: i128) {
+        let customer = row[6].trim_end_matches(".0");
+        if !customer.is_empty() {
+            let history = self.customers.entry(customer.to_owned()).or_default();
+            *history.entry((kind, row[0].clone())).or_default() += amount;
+        }
+    }
+}
+
+fn kind(row: &[String]) -> Kind {
+    let (invoice, quantity, price) = (&row[0], number(&row[3]), thousandths(&row[5]));
+    match invoice.strip_prefix('C') {
+        Some(_) if quantity < 0 && price > 0 => Kind::Return,
+        None if !is_numeric(invoice) => Kind::Other,
+        None if quantity > 0 && price > 0 => Kind::Sale,
+        None if quantity < 0 && price == 0 && !is_charge(&row[1]) => Kind::Correction,
+        None if quantity > 0 && price == 0 => Kind::ZeroPrice,
+        _ => Kind::Other,
+    }
 }
 
 fn is_numeric(invoice: &str) -> bool {
