@@ -126,7 +126,7 @@ impl Given {
         let states = wanted.iter().map(|wanted| self.fold(wanted).state).collect();
         let models = C::Boundary::take(command, States::new(states));
         let ids = Arc::new(SeededIds::new(self.ids));
-        let context = annals::__private::context(self.now, 1, ids, Request::default());
+        let context = annals::Context::new(self.now, 1, ids, Request::default());
         let output = command.clone().decide(&models, &context)?;
         Ok(written(&output))
     }

@@ -3,15 +3,11 @@
 //! In: names, tags and versions. Out: checks at compile time, and the parts of `decode` that every message shares.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use annals_core::id::IdSource;
 use annals_core::tag::Tag;
-use annals_core::time::Timestamp;
 
 use crate::define::boundary::{HasKeys, Member};
 use crate::define::command::Command;
-use crate::define::context::{Context, Request};
 use crate::define::event::Event;
 use crate::define::message::{DecodeError, Message};
 use crate::define::model::Model;
@@ -86,16 +82,6 @@ pub fn newer<M: Message>(found: u16) -> Result<M, DecodeError> {
 /// Always [`DecodeError::Malformed`].
 pub fn no_version<M: Message>() -> Result<M, DecodeError> {
     Err(DecodeError::malformed(M::TYPE, 0, "versions begin at 1"))
-}
-
-/// A context of one's own making, for tests of what the attributes write.
-pub fn context(now: Timestamp, attempt: u32, ids: Arc<dyn IdSource>, request: Request) -> Context {
-    Context {
-        now,
-        attempt,
-        ids,
-        request,
-    }
 }
 
 /// Checks that a decision's first parameter is a command.

@@ -27,11 +27,11 @@ pub trait HasKey<K: Key> {
     fn key(&self) -> &K;
 }
 
-/// A command that carries a list of keys of a kind, in a field marked `#[key(each = name)]`.
+/// A command that carries a list of keys of a kind, in a field marked `#[key(each = name: K)]`.
 #[diagnostic::on_unimplemented(
     message = "the command `{Self}` does not carry a list of `{K}`",
     label = "a decision on this command reads `Each<_>` of a model whose key is `{K}`",
-    note = "add a field `#[key(each = name)] lines: Vec<Line>`, where `Line` has a field `name: {K}`"
+    note = "add a field `#[key(each = name: {K})] lines: Vec<Line>`, where `Line` has a field `name: {K}`"
 )]
 pub trait HasKeys<K: Key> {
     /// The keys, in the order of the list; may repeat.
@@ -150,6 +150,10 @@ impl States {
 }
 
 /// One parameter of a decision: a model, or [`Each`] of one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not something a decision on `{C}` can read",
+    note = "read `&SomeModel`, `&Each<SomeModel>`, or a struct with `#[derive(Boundary)] #[boundary({C})]`"
+)]
 pub trait Member<C>: 'static {
     /// What the decision is lent.
     type Loaded: Send + Sync;

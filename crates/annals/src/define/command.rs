@@ -47,6 +47,10 @@ pub trait Command: Message + Clone {
 }
 
 /// Why a decision said no. Derive it beside `thiserror::Error`: the code of a variant is its name in snake case.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a refusal",
+    note = "derive it beside `thiserror::Error`: `#[derive(Debug, Error, Refusal)] enum {Self} {{ .. }}`"
+)]
 pub trait Refusal: std::error::Error + Send + Sync + 'static {
     /// A stable word for programs: `out_of_stock`.
     fn code(&self) -> Cow<'static, str>;
@@ -61,8 +65,8 @@ impl Refusal for std::convert::Infallible {
 
 /// The decision on a command. `#[command]` on a plain function writes this impl and leaves the function as it is.
 #[diagnostic::on_unimplemented(
-    message = "there is no decision for the command `{Self}`",
-    note = "write one: `#[command] fn decide(command: {Self}, model: &SomeModel) -> Result<SomeEvent, SomeRefusal> {{ .. }}`"
+    message = "there is no working decision for the command `{Self}`",
+    note = "if there is one, mend the errors at it first; else write one: `#[command] fn decide(command: {Self}, model: &SomeModel) -> Result<SomeEvent, SomeRefusal> {{ .. }}`"
 )]
 pub trait Decide: Command {
     /// The models it reads.

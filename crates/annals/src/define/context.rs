@@ -31,6 +31,16 @@ pub struct Request {
 }
 
 impl Context {
+    /// A context of one's own making, for tests that call a decision directly.
+    pub fn new(now: Timestamp, attempt: u32, ids: Arc<dyn IdSource>, request: Request) -> Self {
+        Self {
+            now,
+            attempt,
+            ids,
+            request,
+        }
+    }
+
     /// The present moment, as this service's clock has it.
     pub fn now(&self) -> Timestamp {
         self.now

@@ -5,6 +5,10 @@ use serde::Serialize;
 use thiserror::Error;
 
 /// A named, versioned shape. Both `#[derive(Event)]` and `#[derive(Command)]` implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    note = "derive `Event` or `Command` for it, with serde's derives beside it"
+)]
 pub trait Message: Serialize + Sized + Send + Sync + 'static {
     /// The stable name: `order.placed`.
     const TYPE: EventType;

@@ -1,9 +1,9 @@
 //! Runs the instances of one process: reads their inputs from the log, records what they want, wakes the timers.
 //!
 //! A page of inputs becomes one append, or a few where they want much: what every instance wants, the commands to be
-//! sent, the timers, and the checkpoint. Effects are therefore recorded exactly once, and nothing is sent that is not recorded. An input that
-//! cannot be read, or an effect that cannot be written, stops the process there and says so; skipping it would be a
-//! guess about money.
+//! sent, the timers, and the checkpoint. Effects are therefore recorded exactly once, and nothing is sent that is not
+//! recorded. An input that cannot be read, or an effect that cannot be written, stops the process there and says so;
+//! skipping it would be a guess about money.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;

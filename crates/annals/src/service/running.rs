@@ -278,8 +278,8 @@ impl Service {
     /// Ends every runner where it stands, as a crash would: for tests of what survives one.
     #[doc(hidden)]
     pub async fn kill(&self) {
-        self.inner.decider.kill().await;
         self.inner.tasks.lock().await.shutdown().await;
+        self.inner.decider.kill().await;
     }
 
     /// Stops: lets what is under way finish, and waits for it. A second call returns at once.

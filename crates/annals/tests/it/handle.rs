@@ -27,7 +27,7 @@ pub(crate) fn context() -> Context {
         causation: Some(EventId::from_uuid(Uuid::from_u128(9))),
         ..Request::default()
     };
-    annals::__private::context(Timestamp::default(), 3, Arc::new(Ids), request)
+    annals::Context::new(Timestamp::default(), 3, Arc::new(Ids), request)
 }
 
 #[derive(Default)]
