@@ -1,10 +1,20 @@
 //! The integration tests of the example, one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it is")]
+
+/// Plain sums over a file, for everything else to be compared with.
 mod oracle;
+/// Files that are taken.
 mod intake;
+/// Files that are not.
 mod intake_faults;
+/// The payment provider: its promises, its moods, its limits.
 mod provider;
+/// The payment provider as a program that is killed.
 mod provider_kill;
+/// A payment provider inside a test.
 mod bank;
+/// The whole system on virtual time.
 mod system;
+/// Orders as large as they may be.
 mod large;

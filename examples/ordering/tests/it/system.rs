@@ -36,6 +36,7 @@ const EVERYTHING: Faults = Faults {
     unknown_publishes: 40,
     lost_subscriptions: 40,
     repeated_deliveries: 80,
+    slow_appends: 20,
 };
 const ARTICLES: [&str; 4] = ["cup", "pot", "scale", "kettle"];
 /// The last one is not enough for everybody.
@@ -406,12 +407,12 @@ async fn cancelled(stage: &Stage, told: &Told) -> u64 {
 
 #[test]
 fn whatever_the_provider_does_the_books_agree() {
-    (0..8).for_each(|seed| told_by(seed, Faults::default(), 4));
+    (0..6).for_each(|seed| told_by(seed, Faults::default(), 4));
 }
 
 #[test]
 fn whatever_is_lost_repeated_or_crashes_the_books_agree() {
-    (100..120).for_each(|seed| told_by(seed, EVERYTHING, 4));
+    (100..112).for_each(|seed| told_by(seed, EVERYTHING, 4));
 }
 
 #[test]
