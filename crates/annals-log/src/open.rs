@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::frame::Frame;
+use crate::load::{OpenError, io_failed};
 use crate::reader::{Place, Reader, Shared};
-use crate::recovery::{Found, OpenError, RecoveryReport, find, io_failed, repair};
+use crate::recovery::{Found, RecoveryReport, find, repair};
 use crate::segment::{CreateError, FIRST_FRAME, create};
 use crate::writer::{LogOptions, Writer, header_of};
 
@@ -77,9 +78,6 @@ pub fn open(
 
 /// Opens a log to read what is proven durable, without a lock and without changing anything, also beside its writer.
 /// The reader stays where the log was; open again to see more.
-///
-/// Beside a writer, a frame that is being written during the walk may look like damage: try again a moment later
-/// before believing it.
 ///
 /// # Errors
 /// [`OpenError`], never [`OpenError::Locked`].

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crate::damage::Damage;
 use crate::disk::Disk;
-use crate::frame::{Frame, FrameKind};
+use crate::frame::{Frame, FrameHeader, FrameKind};
+use crate::load::{OpenError, Salvage, salvage};
 use crate::reader::{Place, ReadError, Reader, Shared};
-use crate::recovery::{OpenError, Salvage, salvage};
 use crate::scan::{Step, Walk};
 use crate::segment::FIRST_FRAME;
 
@@ -59,8 +59,7 @@ impl Reader {
 }
 
 /// Checks the files of a directory as far as they can be read, without a lock and without changing anything. Where a
-/// log ends is not known here: bytes behind the last frame count as torn, not as damage. Beside a writer, look twice
-/// before believing in damage.
+/// log ends is not known here: bytes behind the last frame count as torn, not as damage. Works beside a writer.
 ///
 /// # Errors
 /// [`OpenError::Io`] if the disk fails; [`OpenError::NewerFormat`] if a segment has a format this build cannot read.
@@ -102,11 +101,20 @@ pub fn inspect(
         })
 }
 
+/// A place where the walk found no frame and none behind it in its segment. Whether something is missing there is told
+/// by the next frame, if one comes.
+struct Gap {
+    place: Place,
+    damage: Damage,
+    torn_bytes: u64,
+}
+
 struct Check<'a> {
     reader: &'a Reader,
     report: VerifyReport,
     expected: Expected,
-    /// Whether the last segment may end anywhere.
+    gap: Option<Gap>,
+    /// Whether the log may end anywhere.
     open_ended: bool,
     visit: &'a mut dyn FnMut(&Frame) -> Result<(), String>,
 }
@@ -122,32 +130,39 @@ impl<'a> Check<'a> {
             reader,
             report,
             expected: Expected::default(),
+            gap: None,
             open_ended,
             visit,
         }
     }
 
     fn all(mut self, end: Place) -> Result<VerifyReport, ReadError> {
-        let mut gap = None;
-        for number in 0..=end.segment {
-            gap = self.segment(number, end, gap)?;
+        let mut from = Place {
+            segment: 0,
+            at: FIRST_FRAME,
+        };
+        while from.segment <= end.segment {
+            from = self.segment(from, end)?;
+        }
+        self.report.segments = end.segment + 1;
+        match self.gap {
+            Some(gap) if self.open_ended => self.report.torn_bytes = gap.torn_bytes,
+            Some(gap) => self.report.damage.push(gap.damage),
+            None => {}
         }
         Ok(self.report)
     }
 
-    /// Walks one segment. A gap is a place where the walk stopped before the end of the log; the frame that comes
-    /// next tells whether anything is missing there.
-    fn segment(
-        &mut self,
-        number: u32,
-        end: Place,
-        mut gap: Option<Damage>,
-    ) -> Result<Option<Damage>, ReadError> {
-        let Some(segment) = self.reader.segment(number) else {
-            return Ok(gap);
+    /// Walks one segment and says where to go on.
+    fn segment(&mut self, from: Place, end: Place) -> Result<Place, ReadError> {
+        let next_segment = Place {
+            segment: from.segment + 1,
+            at: FIRST_FRAME,
         };
-        self.report.segments += 1;
-        let to = if number < end.segment {
+        let Some(segment) = self.reader.segment(from.segment) else {
+            return Ok(next_segment);
+        };
+        let to = if from.segment < end.segment {
             segment.size
         } else {
             end.at
@@ -157,12 +172,18 @@ impl<'a> Check<'a> {
             at,
             source,
         };
-        let mut walk = Walk::new(segment.clone(), self.reader.salt(), FIRST_FRAME, to);
+        let mut walk = Walk::new(segment.clone(), self.reader.salt(), from.at, to);
         while walk.place < to {
-            let at = walk.place;
-            let (expected, found) = match walk.step().map_err(|source| io(at, source))? {
+            let place = Place {
+                segment: from.segment,
+                at: walk.place,
+            };
+            let (expected, found) = match walk.step().map_err(|source| io(place.at, source))? {
                 Step::Frame(frame) => {
-                    self.frame(&frame, &segment.path, gap.take());
+                    if let Some(earlier) = self.written_meanwhile(&frame)? {
+                        return Ok(earlier);
+                    }
+                    self.frame(&frame, &segment.path);
                     continue;
                 }
                 Step::End => ("a frame".to_owned(), "zeros".to_owned()),
@@ -171,51 +192,72 @@ impl<'a> Check<'a> {
             };
             let damage = Damage {
                 file: segment.path.clone(),
-                at,
+                at: place.at,
                 expected,
                 found,
             };
-            let next = walk.find_beyond().map_err(|source| io(at, source))?;
-            match next {
-                Some(header) => {
-                    self.report.damage.push(damage);
-                    walk.place = header.place;
-                    // The gap is told; what follows it is taken as it comes.
-                    (self.expected.frames, self.expected.first) = (header.number, header.first);
-                    self.expected.previous = header.previous;
-                }
-                None if self.open_ended => {
-                    let written = walk.last_written().map_err(|source| io(at, source))?;
-                    let torn = written.map_or(0, |written| written - at);
-                    return Ok(self.open_end(gap, damage, torn, number == end.segment));
-                }
-                None if number == end.segment => {
-                    self.report.damage.push(damage);
-                    return Ok(None);
-                }
-                None => return Ok(gap.or(Some(damage))),
+            let Some(header) = walk.find_beyond().map_err(|source| io(place.at, source))? else {
+                let written = walk.last_written().map_err(|source| io(place.at, source))?;
+                let torn_bytes = written.map_or(0, |written| written - place.at);
+                self.gap.get_or_insert(Gap {
+                    place,
+                    damage,
+                    torn_bytes,
+                });
+                return Ok(next_segment);
+            };
+            if self.is_frame(place)? {
+                // It was written after it was looked at, and before the one behind it.
+                return Ok(place);
             }
+            self.report.damage.push(damage);
+            walk.place = header.place;
+            // This gap is told; what follows it is taken as it comes.
+            (self.expected.frames, self.expected.first) = (header.number, header.first);
+            self.expected.previous = header.previous;
         }
-        Ok(gap)
+        Ok(next_segment)
     }
 
-    /// A walk that ended in a segment: whether something is missing is told by the next frame, if one comes.
-    fn open_end(&mut self, gap: Option<Damage>, damage: Damage, torn: u64, last: bool) -> Option<Damage> {
-        self.report.torn_bytes += torn;
-        if last { None } else { gap.or(Some(damage)) }
+    fn follows(&self, header: &FrameHeader) -> bool {
+        let Expected {
+            frames,
+            first,
+            previous,
+        } = self.expected;
+        (header.number, header.first, header.previous) == (frames, first, previous)
     }
 
-    fn frame(&mut self, frame: &Frame, file: &std::path::Path, gap: Option<Damage>) {
-        let (header, report) = (&frame.header, &mut self.report);
-        let follows = (header.number, header.first, header.previous)
-            == (self.expected.frames, self.expected.first, self.expected.previous);
-        if !follows {
+    /// Whether a valid frame is at this place, looked at afresh.
+    fn is_frame(&self, place: Place) -> Result<bool, ReadError> {
+        match self.reader.frame(place) {
+            Ok(_) => Ok(true),
+            Err(error @ ReadError::Io { .. }) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// If this frame does not follow on because others were written since their place was looked at: that place.
+    fn written_meanwhile(&mut self, frame: &Frame) -> Result<Option<Place>, ReadError> {
+        let Some(place) = self.gap.as_ref().map(|gap| gap.place) else {
+            return Ok(None);
+        };
+        if self.follows(&frame.header) || !self.is_frame(place)? {
+            return Ok(None);
+        }
+        self.gap = None;
+        Ok(Some(place))
+    }
+
+    fn frame(&mut self, frame: &Frame, file: &Path) {
+        let (header, gap) = (&frame.header, self.gap.take());
+        if !self.follows(header) {
             let expected = format!(
                 "frame {} with record {}",
                 self.expected.frames, self.expected.first
             );
             let found = format!("frame {} with record {}", header.number, header.first);
-            report.damage.push(match gap {
+            self.report.damage.push(match gap.map(|gap| gap.damage) {
                 Some(gap) => Damage {
                     found: format!("{}, and then {found}", gap.found),
                     expected,
@@ -234,6 +276,7 @@ impl<'a> Check<'a> {
             first: header.end(),
             previous: frame.checksum,
         };
+        let report = &mut self.report;
         report.frames += 1;
         report.seals += u64::from(header.kind == FrameKind::Seal);
         report.numbered += u64::from(header.numbered);

@@ -21,9 +21,9 @@ use crate::bug::{self, Bug};
 use crate::disk::{Disk, Lock, WriteError};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX, frame_bytes, seal_bytes};
 use crate::group::Group;
+use crate::judge::Tail;
 use crate::prepare::{Prepare, Preparer};
 use crate::reader::{Place, Shared};
-use crate::recovery::Tail;
 use crate::segment::{CreateError, FIRST_FRAME, SEGMENT_BYTES_LIMIT, Segment, SegmentHeader};
 
 /// Segments are made in multiples of this, in bytes.

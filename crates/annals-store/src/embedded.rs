@@ -32,9 +32,6 @@ use crate::queue::{Job, Queue, Waiting};
 use crate::record;
 use crate::state::{SharedState, State, widen};
 
-/// How often a read-only opening looks again before it believes in damage beside a running writer.
-const READ_ONLY_TRIES: u32 = 5;
-
 /// A store in a folder. Clones are handles to the same store.
 #[derive(Clone)]
 pub struct EmbeddedStore {
@@ -138,18 +135,10 @@ impl EmbeddedStore {
     /// # Errors
     /// As [`EmbeddedStore::open`], never [`OpenError::InUse`]; [`OpenError::Disk`] also if there is no store.
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let mut tries = 1;
-        loop {
-            match Self::open_read_only_on(&RealDisk, dir.as_ref()) {
-                // What is being written this moment can look like damage.
-                Err(OpenError::Corrupt(_)) if tries < READ_ONLY_TRIES => tries += 1,
-                other => return other,
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        Self::open_read_only_on(&RealDisk, dir.as_ref())
     }
 
-    /// Opens to read only on any disk, looking once: beside a writer, look again before believing in damage.
+    /// Opens to read only on any disk.
     ///
     /// # Errors
     /// As [`EmbeddedStore::open_read_only`].

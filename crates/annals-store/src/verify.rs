@@ -5,8 +5,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use annals_core::port::store::ReadError;
 use annals_log::disk::Disk;
@@ -18,9 +16,6 @@ use crate::fetch::read_error;
 use crate::options::OpenError;
 use crate::record;
 use crate::state::State;
-
-/// How often damage beside a running node is looked at again before it is believed.
-const TRIES: u32 = 5;
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,19 +102,10 @@ impl VerifyReport {
 /// [`OpenError::Disk`] if the folder cannot be read, [`OpenError::NewerFormat`] if a newer build wrote it. Damage is
 /// no error but a finding.
 pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    let mut tries = 1;
-    loop {
-        let report = verify_on(&RealDisk, dir.as_ref())?;
-        if report.findings.is_empty() || tries == TRIES {
-            return Ok(report);
-        }
-        // What is being written this moment can look like damage.
-        tries += 1;
-        thread::sleep(Duration::from_millis(20));
-    }
+    verify_on(&RealDisk, dir.as_ref())
 }
 
-/// Checks a store on any disk, looking once: beside a writer, look again before believing in damage.
+/// Checks a store on any disk, see [`verify`].
 ///
 /// # Errors
 /// As [`verify`].

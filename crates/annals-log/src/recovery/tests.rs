@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use super::*;
 use crate::batch::Batch;
+use crate::damage::Damage;
 use crate::disk::sim::{Fault, SimDisk, Survival};
+use crate::frame::{FORMAT, Frame};
 use crate::group::Group;
 use crate::open::{Log, open, open_read_only};
 use crate::prepare::Prepare;
 use crate::reader::Place;
+use crate::segment;
 use crate::writer::LogOptions;
 
 const OPTIONS: LogOptions = LogOptions {

@@ -1,0 +1,250 @@
+//! Judging: from segments to the end of the log, or to damage.
+//!
+//! In: loaded segments, and somebody who wants to see every frame. Out: where the log goes on. Changes nothing.
+//!
+//! Torn or damaged? The log ends at the first place X without a valid frame. If a valid frame behind X says that
+//! everything up to beyond X was durable when it was written, then what was at X was acknowledged: that is damage.
+//! Otherwise nobody was ever told of it.
+//!
+//! Beside a running writer X may have been looked at before its frame was written, and the witness behind it after
+//! that. So before anything is called damage, X is looked at once more: a witness is written only after what it
+//! vouches for.
+//!
+//! What it cannot see: rot in the very last frame of a log that was not sealed looks like a torn one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::bug::{self, Bug};
+use crate::frame::{ALIGNMENT, FORMAT, Frame, FrameHeader, FrameKind};
+use crate::load::{Files, OpenError, damaged, io_failed};
+use crate::scan::{Step, Walk};
+use crate::segment::{FIRST_FRAME, Segment};
+
+/// Where the log goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tail {
+    pub(crate) segment: u32,
+    pub(crate) place: u64,
+    pub(crate) frames: u64,
+    pub(crate) first: u64,
+    pub(crate) previous: u32,
+    pub(crate) sealed: bool,
+    /// Where the last frame begins, and its bytes; none if there is no frame.
+    pub(crate) last: Option<(u64, u64)>,
+}
+
+/// Shows each valid frame to the caller; an `Err` tells what was found instead of sensible records.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&Frame) -> Result<(), String>;
+
+/// The walk over all segments.
+pub(crate) struct Scan<'a> {
+    files: &'a Files,
+    visit: Visit<'a>,
+    only_witnessed: bool,
+    /// The newest frame, kept back until another one vouches for it; with the tail before it.
+    kept_back: Option<(Frame, Tail)>,
+    tail: Tail,
+    /// Where the tail's next frame should be and is not.
+    stopped: Option<Stop>,
+}
+
+/// Why a pass over the segments ended early.
+enum Refusal {
+    /// It will not change by looking again.
+    Certain(OpenError),
+    /// Bytes are missing at the tail; they may have been written since it was looked at.
+    Suspected(OpenError),
+}
+
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Self {
+        Self::Certain(error)
+    }
+}
+
+/// A place without a valid frame.
+struct Stop {
+    segment: u32,
+    place: u64,
+    found: String,
+    /// Whether there are only zeros.
+    blank: bool,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(files: &'a Files, visit: Visit<'a>, only_witnessed: bool) -> Self {
+        let tail = Tail {
+            place: FIRST_FRAME,
+            ..Tail::default()
+        };
+        Self {
+            files,
+            visit,
+            only_witnessed,
+            kept_back: None,
+            tail,
+            stopped: None,
+        }
+    }
+
+    /// Walks over everything and judges what is behind the end.
+    pub(crate) fn run(&mut self) -> Result<(), OpenError> {
+        let mut suspected = None;
+        loop {
+            match self.pass() {
+                Ok(()) => return Ok(()),
+                // The tail was looked at before the witness was; only a second look is sure.
+                Err(Refusal::Suspected(_)) if suspected != Some(self.tail.frames) => {
+                    suspected = Some(self.tail.frames);
+                }
+                Err(Refusal::Certain(error) | Refusal::Suspected(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// From the tail as it is known to the end.
+    fn pass(&mut self) -> Result<(), Refusal> {
+        self.stopped = None;
+        let (from, place) = (self.tail.segment as usize, self.tail.place);
+        for (number, segment) in self.files.segments.iter().enumerate().skip(from) {
+            self.segment(segment, if number == from { place } else { FIRST_FRAME })?;
+        }
+        self.judge()
+    }
+
+    fn segment(&mut self, segment: &Arc<Segment>, from: u64) -> Result<(), Refusal> {
+        let mut walk = Walk::new(segment.clone(), self.files.salt, from, segment.size);
+        loop {
+            let place = walk.place;
+            let stopped = match walk.step().map_err(io_failed("read", &segment.path))? {
+                Step::Frame(frame) => {
+                    self.frame(frame, place)?;
+                    continue;
+                }
+                Step::Newer(found) => {
+                    let file = segment.path.clone();
+                    let newer = OpenError::NewerFormat {
+                        file,
+                        found,
+                        supported: FORMAT,
+                    };
+                    return Err(newer.into());
+                }
+                Step::End => Stop {
+                    segment: segment.number,
+                    place,
+                    found: "zeros".to_owned(),
+                    blank: true,
+                },
+                Step::Bad(expected, found) => {
+                    let found = format!("{found} instead of {expected}");
+                    Stop {
+                        segment: segment.number,
+                        place,
+                        found,
+                        blank: false,
+                    }
+                }
+            };
+            // The frame may have gone on to the next segment: then bytes there tell more than zeros here.
+            if self
+                .stopped
+                .as_ref()
+                .is_none_or(|first| first.blank && !stopped.blank)
+            {
+                self.stopped = Some(stopped);
+            }
+            return Ok(());
+        }
+    }
+
+    fn frame(&mut self, frame: Frame, place: u64) -> Result<(), Refusal> {
+        let (header, tail) = (&frame.header, self.tail);
+        if (header.number, header.first, header.previous) != (tail.frames, tail.first, tail.previous) {
+            let expected = format!(
+                "frame {} with record {} after checksum {:08x}",
+                tail.frames, tail.first, tail.previous
+            );
+            let found = format!(
+                "frame {} with record {} after checksum {:08x} in segment {} at byte {place}",
+                header.number, header.first, header.previous, header.segment
+            );
+            return Err(Refusal::Suspected(self.damage_at_tail(expected, found)));
+        }
+        let before = self.tail;
+        self.tail = Tail {
+            segment: header.segment,
+            place: place + header.frame_bytes(),
+            frames: header.number + 1,
+            first: header.end(),
+            previous: frame.checksum,
+            sealed: header.kind == FrameKind::Seal,
+            last: Some((place, header.frame_bytes())),
+        };
+        self.stopped = None;
+        if !self.only_witnessed {
+            return Ok(self.show(&frame)?);
+        }
+        if let Some((witnessed, _)) = self.kept_back.replace((frame, before)) {
+            self.show(&witnessed)?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, frame: &Frame) -> Result<(), OpenError> {
+        let FrameHeader { segment, place, .. } = frame.header;
+        (self.visit)(frame)
+            .map_err(|found| damaged(self.path(segment), place, "records that can be read", found))
+    }
+
+    fn path(&self, segment: u32) -> PathBuf {
+        self.files.segments[segment as usize].path.clone()
+    }
+
+    fn damage_at_tail(&self, expected: String, found: String) -> OpenError {
+        match &self.stopped {
+            Some(stop) => damaged(
+                self.path(stop.segment),
+                stop.place,
+                expected,
+                format!("{}, and then {found}", stop.found),
+            ),
+            None => damaged(self.path(self.tail.segment), self.tail.place, expected, found),
+        }
+    }
+
+    /// Looks behind the tail for a frame that proves it is not the end.
+    fn judge(&self) -> Result<(), Refusal> {
+        if bug::is_planted(Bug::CutAtFirstBadFrame) {
+            return Ok(());
+        }
+        for segment in self.files.segments.iter().skip(self.tail.segment as usize) {
+            let own = segment.number == self.tail.segment;
+            let from = if own {
+                self.tail.place
+            } else {
+                FIRST_FRAME - ALIGNMENT as u64
+            };
+            let mut walk = Walk::new(segment.clone(), self.files.salt, from, segment.size);
+            let witness = walk.find_beyond().map_err(io_failed("read", &segment.path))?;
+            if let Some(witness) = witness.filter(|witness| !own || witness.durable_to > self.tail.place) {
+                let expected = format!("frame {}", self.tail.frames);
+                let found = format!(
+                    "frame {} in segment {} at byte {}, written when this was durable",
+                    witness.number, witness.segment, witness.place
+                );
+                return Err(Refusal::Suspected(self.damage_at_tail(expected, found)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The tail, and how many frames it leaves out.
+    pub(crate) fn finish(self) -> (Tail, u64) {
+        match self.kept_back {
+            Some((frame, before)) if frame.header.kind == FrameKind::Records => (before, 1),
+            _ => (self.tail, 0),
+        }
+    }
+}

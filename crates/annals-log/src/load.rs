@@ -1,0 +1,234 @@
+//! Loading: from a directory to segments with checked headers.
+//!
+//! In: a directory. Out: its segments in order, the log's salt, and files that were never finished; or why the log
+//! cannot be opened. Looks at headers only and changes nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::damage::Damage;
+use crate::disk::{Access, Disk, File, LockError};
+use crate::frame::FORMAT;
+use crate::scan::Walk;
+use crate::segment::{self, FIRST_FRAME, FileName, HeaderLook, Segment, SegmentHeader};
+
+/// Why a log did not open. Nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Somebody writes to it. Only one may; stop the other one, or open to read only.
+    #[error("{} is in use: {source}; a log has one writer", dir.display())]
+    Locked {
+        /// The log's directory.
+        dir: PathBuf,
+        /// Who has it.
+        source: LockError,
+    },
+    /// Durable bytes are missing or changed. Verify, then restore from a copy.
+    #[error("damage in {0}; nothing was changed")]
+    Damaged(Damage),
+    /// A newer build wrote it. Open it with that one.
+    #[error("{} has format {found}; this build reads formats up to {supported}; nothing was changed", file.display())]
+    NewerFormat {
+        /// Which file.
+        file: PathBuf,
+        /// The format it has.
+        found: u16,
+        /// The newest format this build reads.
+        supported: u16,
+    },
+    /// The disk refused something. Mend it and open again.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Wraps what the system said.
+pub(crate) fn io_failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| OpenError::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The files of a log, opened, with their headers checked.
+pub(crate) struct Files {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) salt: u64,
+    pub(crate) unfinished: Vec<PathBuf>,
+}
+
+pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Files, OpenError> {
+    let mut files = Files {
+        segments: Vec::new(),
+        salt: 0,
+        unfinished: Vec::new(),
+    };
+    let mut numbers = Vec::new();
+    for name in disk.list(dir).map_err(io_failed("list", dir))? {
+        match FileName::of(&name) {
+            FileName::Segment(number) => numbers.push(number),
+            FileName::Unfinished => files.unfinished.push(dir.join(name)),
+            FileName::Other => {}
+        }
+    }
+    numbers.sort_unstable();
+    for (place, number) in numbers.iter().enumerate() {
+        let expected = place as u32;
+        if *number != expected {
+            let file = segment::path_of(dir, expected);
+            return Err(damaged(
+                file,
+                0,
+                format!("segment {expected}"),
+                format!("no such file, but segment {number}"),
+            ));
+        }
+        let last = place + 1 == numbers.len();
+        open_segment(disk, dir, *number, last, &mut files)?;
+    }
+    Ok(files)
+}
+
+/// What of a directory can be opened, and what cannot.
+pub(crate) struct Salvage {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) salt: u64,
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// Opens what can be opened. Segments without a usable header are left out and told as damage.
+pub(crate) fn salvage(disk: &dyn Disk, dir: &Path) -> Result<Salvage, OpenError> {
+    let mut files = Files {
+        segments: Vec::new(),
+        salt: 0,
+        unfinished: Vec::new(),
+    };
+    let mut damage = Vec::new();
+    let mut numbers: Vec<u32> = Vec::new();
+    for name in disk.list(dir).map_err(io_failed("list", dir))? {
+        if let FileName::Segment(number) = FileName::of(&name) {
+            numbers.push(number);
+        }
+    }
+    numbers.sort_unstable();
+    for number in &numbers {
+        let last = numbers.last() == Some(number);
+        match open_segment(disk, dir, *number, last, &mut files) {
+            Err(OpenError::Damaged(found)) => damage.push(found),
+            other => other?,
+        }
+    }
+    Ok(Salvage {
+        segments: files.segments,
+        salt: files.salt,
+        damage,
+    })
+}
+
+fn open_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u32,
+    last: bool,
+    files: &mut Files,
+) -> Result<(), OpenError> {
+    let path = segment::path_of(dir, number);
+    let file = disk.open(&path, Access::Read).map_err(io_failed("open", &path))?;
+    let size = file.size().map_err(io_failed("measure", &path))?;
+    let mut head = vec![0; FIRST_FRAME.min(size) as usize];
+    file.read_at(&mut head, 0).map_err(io_failed("read", &path))?;
+    let header = match SegmentHeader::look(&head) {
+        HeaderLook::Header(header) => header,
+        HeaderLook::Newer(found) => {
+            return Err(OpenError::NewerFormat {
+                file: path,
+                found,
+                supported: FORMAT,
+            });
+        }
+        HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
+        HeaderLook::Blank if last && is_blank(number, &path, &file, size)? => {
+            files.unfinished.push(path);
+            return Ok(());
+        }
+        HeaderLook::Blank => {
+            let expected = "a header beginning with annalog";
+            return Err(damaged(path, 0, expected, "zeros before other bytes or segments"));
+        }
+    };
+    let expected = SegmentHeader {
+        number,
+        salt: if files.segments.is_empty() {
+            header.salt
+        } else {
+            files.salt
+        },
+        size,
+    };
+    if header != expected {
+        let found = format!(
+            "segment {} of {} bytes, salt {:x}",
+            header.number, header.size, header.salt
+        );
+        let expected = format!(
+            "segment {number} of the file's {size} bytes, salt {:x}",
+            expected.salt
+        );
+        return Err(damaged(path, 0, expected, found));
+    }
+    files.salt = header.salt;
+    files.segments.push(Arc::new(Segment {
+        number,
+        path,
+        file,
+        size,
+    }));
+    Ok(())
+}
+
+/// Whether nothing was ever written to a file.
+fn is_blank(number: u32, path: &Path, file: &Arc<dyn File>, size: u64) -> Result<bool, OpenError> {
+    let segment = Segment {
+        number,
+        path: path.to_owned(),
+        file: file.clone(),
+        size,
+    };
+    Ok(end_of_writing(&Arc::new(segment), 0, 0)?.is_none())
+}
+
+/// An error that names a place.
+pub(crate) fn damaged(
+    file: PathBuf,
+    at: u64,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> OpenError {
+    OpenError::Damaged(Damage {
+        file,
+        at,
+        expected: expected.into(),
+        found: found.into(),
+    })
+}
+
+/// The place behind the last byte that is not zero, if one lies at or behind this place.
+pub(crate) fn end_of_writing(
+    segment: &Arc<Segment>,
+    salt: u64,
+    place: u64,
+) -> Result<Option<u64>, OpenError> {
+    let mut walk = Walk::new(segment.clone(), salt, place, segment.size);
+    walk.last_written().map_err(io_failed("read", &segment.path))
+}
