@@ -45,6 +45,9 @@ pub struct Acquire {
 }
 
 /// The same book twice is one book.
+///
+/// # Errors
+/// The number belongs to another book.
 #[command]
 pub fn acquire(command: Acquire, book: &Book) -> Result<Option<BookAcquired>, LendingRefusal> {
     let Acquire { book: id, title } = command;
@@ -70,6 +73,9 @@ pub struct Lend {
 }
 
 /// Decided over the reader and every one of the books.
+///
+/// # Errors
+/// A book is not there, or the reader would have too many.
 #[command]
 pub fn lend(command: Lend, reader: &Reader, books: &Each<Book>) -> Result<Vec<BookLent>, LendingRefusal> {
     let mut lent = Vec::new();
@@ -101,6 +107,9 @@ pub struct GiveBack {
 }
 
 /// Whoever brings it: the book knows who had it.
+///
+/// # Errors
+/// Nobody knows the book.
 #[command]
 pub fn give_back(command: GiveBack, book: &Book) -> Result<Option<BookReturned>, LendingRefusal> {
     if book.title.is_empty() {
@@ -128,6 +137,9 @@ pub struct Remind {
 }
 
 /// Nothing happens if the book came back in the meantime.
+///
+/// # Errors
+/// None: it never refuses.
 #[command]
 pub fn remind(command: Remind, book: &Book) -> Result<Option<ReaderReminded>, std::convert::Infallible> {
     let Remind { book: id, reader } = command;

@@ -143,6 +143,54 @@ fn every_region_is_shown_in_a_page() {
     assert_eq!(forgotten, [""; 0]);
 }
 
+/// What is quoted with back-ticks and looks like a path of the repository, perhaps with a function behind it.
+fn quoted_paths(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|word| {
+        let path = word.split("::").next().unwrap_or_default();
+        ["crates/", "examples/", "xtask/"]
+            .iter()
+            .any(|top| path.starts_with(top))
+            && !word.contains(' ')
+    })
+}
+
+/// What is wrong with a quoted path, if anything is.
+fn lost(quoted: &str) -> Option<String> {
+    let (path, function) = quoted
+        .split_once("::")
+        .map_or((quoted, None), |(path, name)| (path, Some(name)));
+    let file = root().join(path);
+    if !file.exists() {
+        return Some(format!("there is no {path}"));
+    }
+    let function = function?;
+    let names = [format!("fn {function}("), format!("fn {function}<")];
+    let text = std::fs::read_to_string(&file).unwrap();
+    (!names.iter().any(|name| text.contains(name))).then(|| format!("there is no {function} in {path}"))
+}
+
+#[test]
+fn every_file_and_every_test_that_a_page_names_is_there() {
+    let mut pages = vec!["ARCHITECTURE.md".to_owned(), "README.md".to_owned()];
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        pages.push(format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    }
+    let mut faults = Vec::new();
+    let mut tests = 0;
+    for page in pages.iter().filter(|page| page.ends_with(".md")) {
+        let text = read(page);
+        for quoted in quoted_paths(&text) {
+            tests += usize::from(quoted.contains("::"));
+            faults.extend(lost(quoted).map(|lost| format!("{page}: {lost}")));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(tests > 30, "docs/promises.md names {tests} tests only");
+    assert!(lost("examples/tutorial/tests/it/docs.rs::nobody_wrote_this").is_some());
+    assert!(lost("examples/tutorial/nowhere.rs").is_some());
+}
+
 #[test]
 fn a_block_that_drifted_is_found() {
     let source = "mod a {\n    // region: x\n    fn a() {}\n\n    fn b() {}\n    // endregion\n}\n";
