@@ -106,7 +106,7 @@ impl Failure {
         } else {
             problem.detail
         };
-        for part in &problem.errors {
+        for part in problem.errors.iter().filter(|part| !part.pointer.is_empty()) {
             message.push_str(&format!("\n  {}: {}", part.pointer, part.detail));
         }
         Self {

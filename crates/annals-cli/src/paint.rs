@@ -29,11 +29,6 @@ impl Paint {
         Self { on }
     }
 
-    /// Whether colours are wanted.
-    pub(crate) fn is_on(self) -> bool {
-        self.on
-    }
-
     fn with(self, code: &str, text: &str) -> String {
         if self.on && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")

@@ -239,7 +239,7 @@ fn log(session: &Session) {
     let notes = session.notes.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(notes.paint.is_on())
+        .with_ansi(false)
         .with_target(false)
         .without_time()
         .with_writer(move || notes.clone());
@@ -257,3 +257,6 @@ fn end(outcome: Result<(), Failure>, notes: &Notes) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

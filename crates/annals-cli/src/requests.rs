@@ -14,7 +14,7 @@ use crate::status::Status;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(30);
-/// On a busy node: nothing new for so long counts as complete.
+/// Where something stays owed: nothing new for so long is the end of waiting.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// What followed from one request.
@@ -73,29 +73,89 @@ pub(crate) struct Parked {
     pub(crate) at: Timestamp,
 }
 
+/// The history in which an embedded broker shows what it carries.
+const BROKER: &str = "broker";
+
 impl Request {
+    /// What is missing for the request to be complete, in words: messages that are parked, and subscriptions that have
+    /// not come past its records yet.
+    pub(crate) fn owed(&self, status: &Status) -> Vec<String> {
+        let mut owed: Vec<String> = self
+            .parked
+            .iter()
+            .map(|parked| {
+                let (service, message, attempts) = (&parked.service, &parked.message, parked.attempts);
+                format!(
+                    "{service} parked {message} {} after {attempts} attempts: {}",
+                    parked.id, parked.reason
+                )
+            })
+            .collect();
+        for (service, subscription) in status.subscriptions() {
+            let name = &subscription.name;
+            // A subscription to some topics stands where its last message was, which may be before those of others.
+            let has_work = subscription.lag > 0 || subscription.in_flight > 0;
+            let last = self.follows(service, name).filter(|_| has_work);
+            let behind = last.is_some_and(|last| subscription.position <= last);
+            match &subscription.trouble {
+                Some(trouble) if behind => owed.push(format!("{service}/{name} cannot go on: {trouble}")),
+                None if behind => {
+                    owed.push(format!("{service}/{name} has not come past it; more may follow"))
+                }
+                _ => {}
+            }
+        }
+        owed
+    }
+
+    /// The last position of this request in what a subscription follows, if it concerns it at all.
+    fn follows(&self, service: &str, subscription: &str) -> Option<u64> {
+        match subscription {
+            "inbox" => self.last_in(BROKER),
+            "relay" => self.last_in(service),
+            _ if subscription.starts_with("process.") || subscription.starts_with("projection.") => {
+                self.last_in(service)
+            }
+            _ => None,
+        }
+    }
+
+    fn last_in(&self, service: &str) -> Option<u64> {
+        let own = self
+            .nodes
+            .iter()
+            .filter(|node| node.service == service)
+            .map(|node| node.position);
+        let copies = self.nodes.iter().flat_map(|node| &node.copies);
+        let copies = copies
+            .filter(|copy| copy.service == service)
+            .map(|copy| copy.position);
+        own.chain(copies).max()
+    }
+
     /// Asks a node; `None`: it has no record of this request.
     pub(crate) async fn of(client: &Client, correlation: &str) -> Result<Option<Self>, Failure> {
         client.find(&format!("/requests/{correlation}")).await
     }
 
-    /// Waits until nothing more follows: the node is idle, or on a busy node nothing new came for a second. Timers that
-    /// run out some day are not waited for.
+    /// Waits until nothing more follows: nothing is owed, or nothing new came for a second, because a message is parked
+    /// or cannot be handled just now. Timers that run out some day are not waited for.
     pub(crate) async fn complete(
         client: &Client,
         correlation: &str,
         patience: Duration,
-    ) -> Result<(Option<Self>, Status), Failure> {
+    ) -> Result<Option<Self>, Failure> {
         let began = Instant::now();
         let (mut known, mut since) = (None, Instant::now());
         loop {
-            // First whether anything is under way, then what there is: what came in between is seen in the next look.
+            // First how far all have come, then what there is: what came in between is seen in the next look.
             let status = Status::of(client).await?;
             let request = Self::of(client, correlation).await?;
             let count = request.as_ref().map_or(0, |request| request.nodes.len());
             if known == Some(count) {
-                if status.is_idle() || since.elapsed() >= QUIET {
-                    return Ok((request, status));
+                let owed = request.as_ref().map_or(0, |request| request.owed(&status).len());
+                if owed == 0 || since.elapsed() >= QUIET {
+                    return Ok(request);
                 }
             } else {
                 (known, since) = (Some(count), Instant::now());
@@ -115,3 +175,6 @@ impl Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ use crate::settings::Settings;
 
 /// The service whose store holds a copy of every message.
 const RECORDER: &str = "recorder";
+/// Histories that hold copies of what others wrote.
+const COPIES: [&str; 2] = [RECORDER, "broker"];
 
 /// Where events come from.
 pub(crate) enum Source {
@@ -157,11 +159,10 @@ impl Source {
         })
     }
 
-    /// The event of an id and the service in whose store it was found; the recorder is asked last, because it holds
-    /// copies only.
+    /// The event of an id and the service in whose store it was found; histories of copies are asked last.
     pub(crate) async fn event(&mut self, id: EventId) -> Result<(String, Event), Failure> {
         let mut names = self.services().await?;
-        names.sort_by_key(|name| name == RECORDER);
+        names.sort_by_key(|name| COPIES.contains(&name.as_str()));
         for name in names {
             let found = match self {
                 Self::Node(client) => {

@@ -79,13 +79,6 @@ impl Status {
         })
     }
 
-    /// Nothing to do and nothing under way, timers aside.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.subscriptions().all(|(_, subscription)| {
-            subscription.lag == 0 && subscription.in_flight == 0 && subscription.trouble.is_none()
-        })
-    }
-
     /// Services that have models of this kind of thing, or the one that was named.
     pub(crate) fn with_kind(&self, kind: &str, named: Option<&str>) -> Result<Vec<String>, Failure> {
         let names = |service: &ServiceStatus| match (named, &service.running) {

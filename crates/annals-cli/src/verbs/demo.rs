@@ -28,12 +28,12 @@ pub(crate) struct Options {
     /// Every article begins with so many pieces and no more come [default: what the orders need is brought]
     #[arg(long, value_name = "COUNT")]
     stock: Option<u32>,
-    /// The share of payments that is declined, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
-    decline: f64,
-    /// The share of payments that is answered late, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
-    late: f64,
+    /// The share of payments that is declined, 0 to 1 [default: 0 with --orders, else 0.08]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    decline: Option<f64>,
+    /// The share of payments that is answered late, 0 to 1 [default: 0 with --orders, else 0.03]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    late: Option<f64>,
     /// The port on loopback of the HTTP API; 0 takes a free one
     #[arg(long, default_value_t = 4000)]
     port: u16,
@@ -47,6 +47,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ORDERS", default_value_t = 2.0, value_parser = rate, conflicts_with = "orders")]
     rate: f64,
 }
+
+/// Shares of declined and of late payments while the shop plays.
+const PLAYED_MOODS: (f64, f64) = (0.08, 0.03);
 
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
@@ -66,12 +69,14 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         Some(path) => Some(check(path.clone()).await?),
         None => None,
     };
+    // A file's books are to be compared with the file; a shop that plays is to have something to look at.
+    let moods = if options.orders.is_some() { (0.0, 0.0) } else { PLAYED_MOODS };
     let start = Demo::start(DemoOptions {
         data: session.settings.data.clone(),
         port: options.port,
         stock: options.stock,
-        decline: options.decline,
-        late: options.late,
+        decline: options.decline.unwrap_or(moods.0),
+        late: options.late.unwrap_or(moods.1),
         provider: options.provider.clone(),
         seed: options.seed,
     });
