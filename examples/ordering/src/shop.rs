@@ -62,8 +62,11 @@ impl<'a> Shop<'a> {
         }
     }
 
-    /// Plays at about this many orders a second, from 0.1 to 1,000.
+    /// Plays at about this many orders a second, from 0.1 to 1,000; 0: never.
     pub async fn play(&mut self, orders_per_second: f64) {
+        if orders_per_second <= 0.0 {
+            std::future::pending::<()>().await;
+        }
         let pause = Duration::from_secs_f64(1.0 / orders_per_second.clamp(0.1, 1_000.0));
         loop {
             if let Err(trouble) = self.step().await {
