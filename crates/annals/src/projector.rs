@@ -13,7 +13,7 @@ use annals_core::query::Query;
 
 use crate::define::event::EventSet;
 use crate::define::projection::{Projection, Recorded};
-use crate::ground::hub::Hub;
+use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
 /// Events of one transaction.
@@ -35,22 +35,8 @@ pub(crate) struct Projector<P: Projection> {
 impl<P: Projection> Projector<P> {
     /// Projects until it is time to stop.
     pub(crate) async fn run(mut self) {
-        let mut failures = 0;
-        while !self.hub.stop.is_stopped() {
-            let before = self.progress.position();
-            match self.follow().await {
-                Ok(()) => return,
-                Err(trouble) => {
-                    self.progress.trouble(Some(trouble));
-                    failures = if self.progress.position() > before {
-                        1
-                    } else {
-                        failures + 1
-                    };
-                    self.hub.pause(failures).await;
-                }
-            }
-        }
+        let mut tries = Tries::new(&self.hub, &self.progress);
+        while tries.again(self.follow().await).await {}
     }
 
     async fn follow(&mut self) -> Result<(), String> {

@@ -11,7 +11,7 @@ use annals_core::port::transport::{Delivery, Start, Subscribe, Transport};
 use annals_core::position::Position;
 use smol_str::SmolStr;
 
-use crate::ground::hub::Hub;
+use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
 const NAME: &str = "recorder";
@@ -19,22 +19,8 @@ const BATCH_MAX: usize = 512;
 
 /// Records until it is time to stop.
 pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, progress: Progress) {
-    let mut failures = 0;
-    while !hub.stop.is_stopped() {
-        let before = progress.position();
-        match record(&hub, &*transport, &progress).await {
-            Ok(()) => return,
-            Err(trouble) => {
-                progress.trouble(Some(trouble));
-                failures = if progress.position() > before {
-                    1
-                } else {
-                    failures + 1
-                };
-                hub.pause(failures).await;
-            }
-        }
-    }
+    let mut tries = Tries::new(&hub, &progress);
+    while tries.again(record(&hub, &*transport, &progress).await).await {}
 }
 
 async fn record(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Result<(), String> {

@@ -14,7 +14,7 @@ use annals_core::port::transport::{Message, Published, Transport};
 use annals_core::query::Query;
 use smol_str::SmolStr;
 
-use crate::ground::hub::Hub;
+use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
 const NAME: &str = "relay";
@@ -29,22 +29,8 @@ pub fn command_topic(service: &str) -> SmolStr {
 
 /// Publishes until it is time to stop.
 pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, progress: Progress) {
-    let mut failures = 0;
-    while !hub.stop.is_stopped() {
-        let before = progress.position();
-        match follow(&hub, &*transport, &progress).await {
-            Ok(()) => return,
-            Err(trouble) => {
-                progress.trouble(Some(trouble));
-                failures = if progress.position() > before {
-                    1
-                } else {
-                    failures + 1
-                };
-                hub.pause(failures).await;
-            }
-        }
-    }
+    let mut tries = Tries::new(&hub, &progress);
+    while tries.again(follow(&hub, &*transport, &progress).await).await {}
 }
 
 async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Result<(), String> {

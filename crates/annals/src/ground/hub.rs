@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::ground::backoff::Backoff;
+use crate::ground::progress::Progress;
 use crate::ground::record::Recording;
 
 /// The mark space of checkpoints.
@@ -97,5 +98,40 @@ impl Hub {
             () = stop.wait() => {}
             () = tokio::time::sleep(duration) => {}
         }
+    }
+}
+
+/// The tries of one runner, with a pause after each that failed; one that came further than the last begins to count
+/// anew.
+pub(crate) struct Tries {
+    hub: Hub,
+    progress: Progress,
+    reached: Position,
+    failures: u32,
+}
+
+impl Tries {
+    pub(crate) fn new(hub: &Hub, progress: &Progress) -> Self {
+        Self {
+            hub: hub.clone(),
+            progress: progress.clone(),
+            reached: progress.position(),
+            failures: 0,
+        }
+    }
+
+    /// Whether to try again: not after an end that was asked for. Says what the trouble is, and waits.
+    pub(crate) async fn again(&mut self, ended: Result<(), String>) -> bool {
+        let Err(trouble) = ended else { return false };
+        self.progress.trouble(Some(trouble));
+        let reached = self.progress.position();
+        self.failures = if reached > self.reached {
+            1
+        } else {
+            self.failures + 1
+        };
+        self.reached = reached;
+        self.hub.pause(self.failures).await;
+        !self.hub.stop.is_stopped()
     }
 }

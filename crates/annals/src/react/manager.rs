@@ -23,7 +23,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::decide::cache::Generations;
 use crate::define::key::Key;
 use crate::define::process::{Effect, Process};
-use crate::ground::hub::Hub;
+use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 use crate::ground::record::{PROCESS_STEPPED, request_of};
 use crate::react::instance::{Instance, Stepped, Wanted, inputs};
@@ -80,23 +80,10 @@ impl<P: Process> Manager<P> {
 
     /// Runs until it is time to stop.
     pub(crate) async fn run(mut self) {
-        let mut failures = 0;
-        while !self.hub.stop.is_stopped() {
-            let before = self.progress.position();
-            match self.follow().await {
-                Ok(()) => return,
-                Err(trouble) => {
-                    self.progress.trouble(Some(trouble));
-                    // What was folded may hold a step that was not recorded.
-                    self.instances = Generations::new(INSTANCES_MAX);
-                    failures = if self.progress.position() > before {
-                        1
-                    } else {
-                        failures + 1
-                    };
-                    self.hub.pause(failures).await;
-                }
-            }
+        let mut tries = Tries::new(&self.hub, &self.progress);
+        while tries.again(self.follow().await).await {
+            // What was folded may hold a step that was not recorded.
+            self.instances = Generations::new(INSTANCES_MAX);
         }
     }
 
