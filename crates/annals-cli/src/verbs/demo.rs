@@ -70,7 +70,11 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         None => None,
     };
     // A file's books are to be compared with the file; a shop that plays is to have something to look at.
-    let moods = if options.orders.is_some() { (0.0, 0.0) } else { PLAYED_MOODS };
+    let moods = if options.orders.is_some() {
+        (0.0, 0.0)
+    } else {
+        PLAYED_MOODS
+    };
     let start = Demo::start(DemoOptions {
         data: session.settings.data.clone(),
         port: options.port,

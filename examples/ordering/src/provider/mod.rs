@@ -17,10 +17,12 @@ mod ledger;
 mod routes;
 mod server;
 mod client;
+mod options;
 
 pub use behaviour::{Behaviour, BehaviourError};
 pub use client::{AskError, BadAddress, ChargeOutcome, Client, Doubt, RefundOutcome};
 pub use ledger::{OpenError, Replayed};
+pub use options::Options;
 pub use protocol::{
     Account, Charge, ChargeRequest, ChargeStatus, DeclineReason, NAME_BYTES_MAX, Problem, Refund,
     RefundRequest, RefundStatus, Report, Totals,
