@@ -30,7 +30,7 @@ pub use crate::define::{boundary, command, context, event, handler, key, message
 pub use crate::ground::record::Recording;
 pub use crate::ground::world::World;
 pub use crate::inbox::dispatch::CallError;
-pub use crate::inbox::taking::OnFailure;
+pub use crate::inbox::work::OnFailure;
 pub use crate::past::{At, LoadError, Moment, Shown};
 pub use crate::service::builder::{Place, ServiceBuilder, StartError};
 pub use crate::service::running::{Execute, NotYet, Service, Status, View};

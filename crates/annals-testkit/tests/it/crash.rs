@@ -140,12 +140,17 @@ async fn check(stage: &Stage, histories: &BTreeMap<&'static str, Vec<RecordedEve
     assert!(paid.is_some());
 }
 
-/// The seeds of a test that tries many: so many, or as many as `ANNALS_SEEDS` says.
+/// The seeds of a test that tries many: so many, or as many as `ANNALS_SEEDS` says, or the one that `ANNALS_SEED` names.
 pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let wished = std::env::var("ANNALS_SEEDS")
-        .ok()
-        .and_then(|count| count.parse().ok());
-    0..wished.unwrap_or(usual)
+    let asked = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|number| number.parse::<u64>().ok())
+    };
+    match asked("ANNALS_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..asked("ANNALS_SEEDS").unwrap_or(usual),
+    }
 }
 
 #[test]

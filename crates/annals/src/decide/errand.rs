@@ -40,8 +40,10 @@ pub struct How {
 pub struct MessageDone {
     /// The tags of the message: its refusal carries them too, so that it finds the instance that sent it.
     pub tags: Vec<Tag>,
-    /// Must not be set yet.
-    pub condition: Condition,
+    /// The note itself: of two messages with one note, only the first has an effect.
+    pub note: MarkKey,
+    /// That the note is not there yet, and that whoever will write it still leads.
+    pub conditions: Vec<Condition>,
     /// Sets it, and whatever else goes with it.
     pub marks: Vec<Mark>,
 }
@@ -94,15 +96,8 @@ impl<C: Decide> Errand<C> {
 
     /// The marks that must not be set by two errands of one append.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &MarkKey> {
-        let message = self
-            .how
-            .message
-            .as_ref()
-            .and_then(|message| match &message.condition {
-                Condition::MarkIs { key, .. } => Some(key),
-                _ => None,
-            });
-        message.into_iter().chain(self.key.as_ref().map(|(key, _)| key))
+        let message = self.how.message.iter().map(|message| &message.note);
+        message.chain(self.key.as_ref().map(|(key, _)| key))
     }
 
     /// Its refusal as an event, for whoever sent it.
@@ -130,7 +125,12 @@ impl<C: Decide> Errand<C> {
             });
         }
         if let Some(message) = &self.how.message {
-            append.conditions.push(message.condition.clone());
+            let first = append.conditions.first().cloned();
+            let new = message
+                .conditions
+                .iter()
+                .filter(|condition| first.as_ref() != Some(*condition));
+            append.conditions.extend(new.cloned());
             append.marks.extend(message.marks.iter().cloned());
         }
         if let Some((key, fingerprint)) = &self.key {
@@ -149,10 +149,13 @@ impl<C: Decide> Errand<C> {
         }
     }
 
-    /// Whether the message this command came as was found to be handled before.
+    /// Whether the message this command came as was found to be handled before, or to be handled by somebody else now.
     pub(crate) fn is_handled(&self, found: &MarkKey) -> bool {
-        self.how.message.as_ref().is_some_and(
-            |message| matches!(&message.condition, Condition::MarkIs { key, .. } if key == found),
-        )
+        let conditions = self.how.message.iter().flat_map(|message| &message.conditions);
+        let mut keys = conditions.filter_map(|condition| match condition {
+            Condition::MarkIs { key, .. } => Some(key),
+            _ => None,
+        });
+        keys.any(|key| key == found)
     }
 }

@@ -157,7 +157,7 @@ impl<H: Handle> Taker for Handling<H> {
             let events = drafts.into_vec().into_iter().map(record).collect();
             let append = Append {
                 events,
-                conditions: vec![done.condition],
+                conditions: done.conditions,
                 marks: done.marks,
             };
             match hub.append(append).await {

@@ -3,4 +3,6 @@
 pub(crate) mod dispatch;
 pub mod parked;
 mod window;
-pub mod taking;
+mod lead;
+pub mod work;
+pub(crate) mod taking;

@@ -8,47 +8,29 @@
 //! service chose.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use annals_core::condition::Condition;
 use annals_core::event::{EventType, NewEvent, Purpose};
 use annals_core::id::EventId;
-use annals_core::mark::{Mark, MarkKey};
+use annals_core::mark::Mark;
 use annals_core::port::store::{Append, AppendError, ReadError};
-use annals_core::port::transport::{Consumer, Delivery, Start, Subscribe, Topic, Transport};
+use annals_core::port::transport::{Delivery, Start, Subscribe, Topic, Transport};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
-use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::decide::errand::MessageDone;
-use crate::ground::hub::Hub;
+use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
-use crate::inbox::dispatch::{Handled, Taker};
+use crate::inbox::dispatch::Taker;
+use crate::inbox::lead::Lead;
 use crate::inbox::parked::{self, Parked};
 use crate::inbox::window::Window;
+use crate::inbox::work::{Ended, Finished, HANDLED, Job, OnFailure, Work, handled_key};
 
 const NAME: &str = "inbox";
-/// The mark space of messages that are dealt with above the checkpoint.
-const HANDLED: &str = "handled";
-/// The mark space of attempts at messages that fail.
-const ATTEMPTS: &str = "attempts";
 /// Messages under way at once.
 const WINDOW_MAX: usize = 1_024;
-
-/// What to do with a message that has failed as often as it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// Park it and go on with the next of its key. Order within the key is given up at this place.
-    #[default]
-    Park,
-    /// Park it and everything of its key that follows, in order, until it is requeued. Other keys go on.
-    ParkKey,
-    /// Try for ever; the key waits. The inbox takes in nothing new once too many messages wait.
-    Block,
-}
 
 /// What an inbox needs to know about its service.
 pub(crate) struct Inbox {
@@ -65,35 +47,17 @@ pub(crate) struct Inbox {
     pub(crate) requeued: mpsc::Receiver<EventId>,
 }
 
-/// One message to deal with: from the transport, or taken up again.
-struct Job {
-    message: Arc<NewEvent>,
-    topic: Topic,
-    /// Where it is in the transport's log; `None` for one that was parked.
-    position: Option<Position>,
-    /// How it was parked, if it was.
-    parked: Option<Parked>,
-}
-
-struct Finished {
-    key: Option<Tag>,
-    position: Option<Position>,
-    id: EventId,
-    ended: Result<Ended, String>,
-}
-
-/// How the work on a message ended.
-enum Ended {
-    /// Its effect is durable.
-    Done,
-    /// It is put aside.
-    Parked,
-    /// The service stops; the message comes back after the next start.
+/// How a subscription ended.
+enum Listened {
+    /// It is time to stop.
     Stopped,
+    /// It was lost, or there was none.
+    Lost(String),
 }
 
 /// Everything that changes while an inbox runs.
 struct Running {
+    lead: Lead,
     window: Window,
     /// Keys with a message under way, and what waits behind it.
     busy: HashMap<Tag, VecDeque<Job>>,
@@ -110,14 +74,22 @@ struct Running {
 impl Inbox {
     /// Takes messages in until it is time to stop.
     pub(crate) async fn run(mut self) {
+        let mut tries = Tries::new(&self.hub, &self.progress);
+        while tries.again(self.take_in().await).await {}
+    }
+
+    /// Takes messages in until it is time to stop, over as many subscriptions as it takes: what is under way does not
+    /// end with one.
+    async fn take_in(&mut self) -> Result<(), String> {
+        let mut running = self.resume().await?;
         let mut failures = 0;
-        while !self.hub.stop.is_stopped() {
-            let before = self.progress.position();
-            match self.take_in().await {
-                Ok(()) => return,
-                Err(trouble) => {
+        loop {
+            let before = running.window.end();
+            match self.listen(&mut running).await? {
+                Listened::Stopped => return self.drain(running).await,
+                Listened::Lost(trouble) => {
                     self.progress.trouble(Some(trouble));
-                    failures = if self.progress.position() > before {
+                    failures = if running.window.end() > before {
                         1
                     } else {
                         failures + 1
@@ -128,47 +100,47 @@ impl Inbox {
         }
     }
 
-    async fn take_in(&mut self) -> Result<(), String> {
-        let mut running = self.resume().await?;
-        let start = Start::At(running.saved);
+    /// One subscription, from its beginning to its loss.
+    async fn listen(&mut self, running: &mut Running) -> Result<Listened, String> {
         let subscribe = Subscribe {
             group: self.hub.recording.service.clone(),
             topics: self.topics.clone(),
-            start,
+            start: Start::At(running.window.end()),
         };
-        let mut consumer = self
-            .transport
-            .subscribe(subscribe)
-            .await
-            .map_err(|error| error.to_string())?;
-        self.progress.begins();
+        let mut consumer = match self.transport.subscribe(subscribe).await {
+            Ok(consumer) => consumer,
+            Err(error) => return Ok(Listened::Lost(error.to_string())),
+        };
+        self.progress.trouble(None);
         let mut stop = self.hub.stop.clone();
         loop {
             let room = WINDOW_MAX.saturating_sub(running.window.open());
             tokio::select! {
                 biased;
-                () = stop.wait() => {
-                    return self.drain(running).await;
-                }
+                () = stop.wait() => return Ok(Listened::Stopped),
                 Some(finished) = running.tasks.join_next(), if !running.tasks.is_empty() => {
-                    self.finished(&mut running, finished)?;
+                    self.finished(running, finished)?;
                     while let Some(finished) = running.tasks.try_join_next() {
-                        self.finished(&mut running, finished)?;
+                        self.finished(running, finished)?;
                     }
-                    self.save(&mut running).await?;
+                    self.save(running).await?;
                 }
-                Some(id) = self.requeued.recv() => self.requeue(&mut running, id).await?,
-                deliveries = next(&mut *consumer, room), if room > 0 => {
-                    self.deliveries(&mut running, deliveries?).await?;
-                    self.save(&mut running).await?;
-                }
+                Some(id) = self.requeued.recv() => self.requeue(running, id).await?,
+                deliveries = consumer.next(room), if room > 0 => match deliveries {
+                    Ok(deliveries) => {
+                        self.deliveries(running, deliveries).await?;
+                        self.save(running).await?;
+                    }
+                    Err(error) => return Ok(Listened::Lost(error.to_string())),
+                },
             }
         }
     }
 
-    /// Where the last run stopped.
+    /// Takes the lead, and looks where the last run stopped.
     async fn resume(&self) -> Result<Running, String> {
         let store = &self.hub.store;
+        let lead = Lead::take(&self.hub).await?;
         let saved = self
             .hub
             .checkpoint(NAME)
@@ -188,8 +160,9 @@ impl Inbox {
             OnFailure::Park | OnFailure::Block => HashSet::new(),
         };
         self.progress.reached(saved);
-        self.progress.in_flight(0);
+        self.progress.begins();
         Ok(Running {
+            lead,
             window: Window::starting_at(saved),
             busy: HashMap::new(),
             tasks: JoinSet::new(),
@@ -299,6 +272,7 @@ impl Inbox {
             on_failure: self.on_failure,
             key_is_parked,
             progress: self.progress.clone(),
+            lead: running.lead.clone(),
             job,
         };
         running.tasks.spawn(work.run());
@@ -359,6 +333,7 @@ impl Inbox {
         self.hub
             .append(Append {
                 marks,
+                conditions: vec![running.lead.condition()],
                 ..Append::default()
             })
             .await
@@ -429,187 +404,5 @@ impl Inbox {
 impl Running {
     fn under_way(&self) -> usize {
         self.window.open() + self.taken_up.len()
-    }
-}
-
-async fn next(consumer: &mut dyn Consumer, max: usize) -> Result<Vec<Delivery>, String> {
-    consumer.next(max).await.map_err(|error| error.to_string())
-}
-
-fn handled_key(id: EventId) -> MarkKey {
-    MarkKey::new(HANDLED, id.to_string())
-}
-
-/// The work on one message: attempts, and in the end its effect or its parking.
-struct Work {
-    hub: Hub,
-    taker: Option<Arc<dyn Taker>>,
-    on_failure: OnFailure,
-    key_is_parked: bool,
-    progress: Progress,
-    job: Job,
-}
-
-impl Work {
-    async fn run(self) -> Finished {
-        let ended = self.try_until_done().await;
-        Finished {
-            key: self.job.message.partition_tag().cloned(),
-            position: self.job.position,
-            id: self.job.message.id,
-            ended,
-        }
-    }
-
-    async fn try_until_done(&self) -> Result<Ended, String> {
-        let Some(taker) = &self.taker else {
-            return self
-                .park("no command or handler of this service takes it", 0)
-                .await;
-        };
-        if self.key_is_parked {
-            return self.park("an earlier message of its key is parked", 0).await;
-        }
-        let mut attempt = self.attempts_before().await?;
-        loop {
-            attempt += 1;
-            match self.take(&**taker, attempt).await {
-                Handled::Done => return Ok(Ended::Done),
-                Handled::Hopeless(reason) => return self.park(&reason, attempt).await,
-                Handled::Failed(reason) => {
-                    let exhausted = attempt >= taker.attempts_max();
-                    if exhausted && self.on_failure != OnFailure::Block {
-                        return self.park(&reason, attempt).await;
-                    }
-                    self.failed(attempt, &reason).await?;
-                }
-            }
-            if self.hub.stop.is_stopped() {
-                return Ok(Ended::Stopped);
-            }
-        }
-    }
-
-    /// One attempt. A panic is a failure of this message, and not of those beside it.
-    async fn take(&self, taker: &dyn Taker, attempt: u32) -> Handled {
-        let message = Arc::clone(&self.job.message);
-        let handled = AssertUnwindSafe(taker.take(message, self.done(), attempt))
-            .catch_unwind()
-            .await;
-        handled.unwrap_or_else(|panic| {
-            let words = panic.downcast_ref::<String>().map(String::as_str);
-            let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-            Handled::Failed(format!("it panicked: {}", words.unwrap_or("without words")))
-        })
-    }
-
-    async fn attempts_before(&self) -> Result<u32, String> {
-        if self.job.parked.is_some() {
-            return Ok(0);
-        }
-        let value = self
-            .hub
-            .store
-            .mark(self.attempts_key())
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(value
-            .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
-            .unwrap_or(0))
-    }
-
-    /// Notes the attempt, so that a restart goes on counting, and waits.
-    async fn failed(&self, attempt: u32, reason: &str) -> Result<(), String> {
-        let message = &self.job.message;
-        tracing::warn!(id = %message.id, event_type = %message.event_type, attempt, "a message failed: {reason}");
-        metrics::counter!("annals_message_attempts_failed_total").increment(1);
-        if self.on_failure == OnFailure::Block {
-            self.progress.trouble(Some(format!(
-                "{} {} fails: {reason}",
-                message.event_type, message.id
-            )));
-        }
-        let marks = vec![Mark::set(self.attempts_key(), attempt.to_string())];
-        self.hub
-            .append(Append {
-                marks,
-                ..Append::default()
-            })
-            .await
-            .map_err(|error| error.to_string())?;
-        self.hub.pause(attempt).await;
-        Ok(())
-    }
-
-    fn attempts_key(&self) -> MarkKey {
-        MarkKey::new(ATTEMPTS, self.job.message.id.to_string())
-    }
-
-    /// The note that becomes durable together with the effect.
-    fn done(&self) -> MessageDone {
-        let id = self.job.message.id;
-        let tags = self.job.message.tags.clone();
-        match &self.job.parked {
-            None => MessageDone {
-                tags,
-                condition: Condition::MarkIs {
-                    key: handled_key(id),
-                    expected: None,
-                },
-                marks: vec![Mark::set(handled_key(id), "1"), Mark::remove(self.attempts_key())],
-            },
-            // Taken up again: the note is that it is parked no longer.
-            Some(parked) => MessageDone {
-                tags,
-                condition: Condition::MarkIs {
-                    key: parked::mark_key(id),
-                    expected: parked.mark().value,
-                },
-                marks: vec![
-                    Mark::remove(parked::mark_key(id)),
-                    Mark::remove(self.attempts_key()),
-                ],
-            },
-        }
-    }
-
-    async fn park(&self, reason: &str, attempts: u32) -> Result<Ended, String> {
-        let message = &self.job.message;
-        tracing::error!(id = %message.id, event_type = %message.event_type, attempts, "a message is parked: {reason}");
-        metrics::counter!("annals_messages_parked_total").increment(1);
-        let parked = Parked {
-            id: message.id,
-            message: smol_str::SmolStr::new(message.event_type.as_str()),
-            topic: self.job.topic.clone(),
-            key: message.partition_tag().cloned(),
-            reason: reason.to_owned(),
-            attempts,
-            at: self.hub.recording.world.now(),
-            position: self
-                .job
-                .position
-                .or(self.job.parked.as_ref().and_then(|before| before.position)),
-        };
-        let MessageDone {
-            condition, mut marks, ..
-        } = self.done();
-        // The last write of a mark wins: one that was parked before is parked again.
-        marks.push(parked.mark());
-        let conditions = vec![condition];
-        let events = vec![parked::keep(&self.hub.recording, message, parked)];
-        match self
-            .hub
-            .append(Append {
-                events,
-                conditions,
-                marks,
-            })
-            .await
-        {
-            Ok(_) => Ok(Ended::Parked),
-            // Somebody else has dealt with it meanwhile.
-            Err(AppendError::Conflict(_)) => Ok(Ended::Done),
-            Err(error) => Err(error.to_string()),
-        }
     }
 }
