@@ -11,6 +11,7 @@ use annals_store::MemoryStore;
 use annals_testkit::chain::{Chain, Stage};
 use annals_testkit::replay;
 use serde::{Deserialize, Serialize};
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -662,5 +663,149 @@ fn states_that_fell_out_of_the_cache_are_folded_again() {
         }
         let state = service.load::<Timetable>(&student("a1")).await.unwrap();
         assert_eq!(state.courses, [course("a")]);
+    });
+}
+
+#[derive(Command, Clone, Serialize, Deserialize)]
+#[named("courses.stumble")]
+struct Stumble {
+    #[key]
+    course: CourseId,
+    falls: bool,
+}
+
+#[command]
+fn stumble(command: Stumble, course: &Course) -> Result<CourseRenamed, std::convert::Infallible> {
+    assert!(!command.falls, "over {} seats", course.seats);
+    Ok(CourseRenamed {
+        course: command.course,
+        title: format!("{} and on", course.title),
+    })
+}
+
+#[test]
+fn a_decision_that_panics_fails_alone() {
+    Chain::new(1).run(async |stage| {
+        let service = stage
+            .service("courses", |service| service.command::<Stumble>())
+            .await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..6 {
+            let service = service.clone();
+            let command = Stumble {
+                course: course("maths"),
+                falls: number == 3,
+            };
+            tasks.spawn(async move {
+                service
+                    .execute(command)
+                    .await
+                    .map_err(|error| (error.kind(), error.to_string()))
+            });
+        }
+        let outcomes = tasks.join_all().await;
+        let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+        let [(_, words)] = &failed[..] else {
+            panic!("{failed:?}")
+        };
+        assert!(words.contains("courses.stumble"), "{words}");
+        let state = service.load::<Course>(&course("maths")).await.unwrap();
+        assert_eq!(
+            state.title,
+            " and on".repeat(5),
+            "each saw what the one before it had decided"
+        );
+        replay::states(&service).await;
+        assert_eq!(journal(stage).await.len(), 1);
+    });
+}
+
+#[test]
+fn commands_of_several_types_on_one_key_wait_for_each_other_too() {
+    for seed in 0..10 {
+        Chain::new(seed).run(async |stage| {
+            let service = stage.service("courses", courses).await;
+            service.execute(open("maths", 1_000)).await.unwrap();
+            service.execute(open("art", 1_000)).await.unwrap();
+            let mut tasks = tokio::task::JoinSet::new();
+            for number in 0..40 {
+                let service = service.clone();
+                let wait = stage.seed().below(8);
+                tasks.spawn(async move {
+                    for _ in 0..wait {
+                        tokio::task::yield_now().await;
+                    }
+                    let who = format!("s{number}");
+                    if number % 2 == 0 {
+                        return service
+                            .execute(enrol(&who, "maths"))
+                            .await
+                            .map(|done| done.attempts);
+                    }
+                    let both = EnrolInAll {
+                        student: student(&who),
+                        choices: ["art", "maths"]
+                            .map(|name| Choice { course: course(name) })
+                            .into(),
+                    };
+                    service.execute(both).await.map(|done| done.attempts)
+                });
+            }
+            while let Some(outcome) = tasks.join_next().await {
+                assert_eq!(
+                    outcome.unwrap().unwrap(),
+                    1,
+                    "seed {seed}: a race was lost within one service"
+                );
+            }
+            assert_eq!(seats(stage, "maths").await, Vec::from_iter(1..=40));
+            assert_eq!(seats(stage, "art").await, Vec::from_iter(1..=20));
+            assert_eq!(service.status().await.conflicts, 0);
+            replay::states(&service).await;
+        });
+    }
+}
+
+#[test]
+fn what_is_too_much_together_is_carried_out_one_by_one() {
+    Chain::new(1).run(async |stage| {
+        let service = stage.service("courses", courses).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..24 {
+            let service = service.clone();
+            let title = "x".repeat(1 << 20);
+            tasks.spawn(async move { service.execute(rename(&format!("c{number}"), &title)).await });
+        }
+        for outcome in tasks.join_all().await {
+            assert_eq!(outcome.unwrap().events.len(), 1);
+        }
+        assert_eq!(stage.history("courses").await.len(), 24);
+        let alone = service
+            .execute(rename("maths", &"x".repeat(5 << 20)))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (alone.kind(), stage.history("courses").await.len()),
+            (ErrorKind::Invalid, 24)
+        );
+        assert_eq!(service.status().await.conflicts, 0);
+    });
+}
+
+#[test]
+fn a_command_nobody_waits_for_is_carried_out_all_the_same() {
+    Chain::new(1).run(async |stage| {
+        let service = stage.service("courses", courses).await;
+        let mut forgotten = Box::pin(service.execute(open("maths", 1)).into_future());
+        tokio::select! {
+            biased;
+            _ = &mut forgotten => panic!("it takes at least a turn"),
+            () = std::future::ready(()) => {}
+        }
+        drop(forgotten);
+        stage.settle().await;
+        assert_eq!(stage.history("courses").await.len(), 1);
+        let again = service.execute(open("maths", 1)).await.unwrap_err();
+        assert_eq!(again.code(), "open_already");
     });
 }
