@@ -163,7 +163,8 @@ impl Program {
         };
         let name = self.name;
         let help = format!(
-            "First steps:\n  {name} {first}\n  {name} tail            # in a second terminal: what happens\n  {name} entity show order/ID --at -1\n\n{TABLE}"
+            "First steps:\n  {name} {first}\n  {name} tail            # in a second terminal: what happens\n  \
+             {name} entity show order/ID --at -1\n\n{TABLE}"
         );
         let serves = self.serve.is_some();
         Arguments::command()

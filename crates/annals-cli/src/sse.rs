@@ -75,7 +75,8 @@ impl Parser {
 mod tests {
     use super::{Message, Parser};
 
-    const STREAM: &str = "retry: 2000\n\nid: 6\nevent: event\ndata: {\"a\":\ndata: 1}\n\n: ping\n\nevent: caught-up\r\ndata: {}\r\n\r\ndata: unfin";
+    const STREAM: &str = "retry: 2000\n\nid: 6\nevent: event\ndata: {\"a\":\ndata: 1}\n\n: ping\n\n\
+        event: caught-up\r\ndata: {}\r\n\r\ndata: unfin";
 
     fn message(topic: &str, id: Option<&str>, data: &str) -> Message {
         Message {

@@ -66,7 +66,8 @@ impl Refusal for std::convert::Infallible {
 /// The decision on a command. `#[command]` on a plain function writes this impl and leaves the function as it is.
 #[diagnostic::on_unimplemented(
     message = "there is no working decision for the command `{Self}`",
-    note = "if there is one, mend the errors at it first; else write one: `#[command] fn decide(command: {Self}, model: &SomeModel) -> Result<SomeEvent, SomeRefusal> {{ .. }}`"
+    note = "if there is one, mend the errors at it first; else write one: \
+            `#[command] fn decide(command: {Self}, model: &SomeModel) -> Result<SomeEvent, SomeRefusal> {{ .. }}`"
 )]
 pub trait Decide: Command {
     /// The models it reads.

@@ -1,79 +1,38 @@
-//! The shop over HTTP: place, look at and cancel orders, and ask the read models.
-//!
-//! What every node offers (events, live streams, health, metrics, commands by name) is not here.
+//! Orders: placed, looked at now and at any moment, cancelled.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use annals::core::kind::ErrorKind;
 use annals::core::position::{Position, Revision};
 use annals::core::tag::Tag;
-use annals::{AnyRefusal, Done, ExecuteError, Key, LoadError, NotYet, Projection, Service, View};
+use annals::{AnyRefusal, Done, ExecuteError, Key, LoadError, Service};
 use annals_server::etag::{self, Preconditions};
 use annals_server::idempotency::IdempotencyKey;
 use annals_server::min_position::{self, MinPosition};
 use annals_server::moment::Moment;
 use annals_server::params::Params;
-use annals_server::problem::{self, Problem};
+use annals_server::problem::Problem;
 use annals_server::{Answer, Asked};
-use annals_sqlite::{Sqlite, SqliteView};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::contract::keys::{CustomerId, OrderId, Sku};
 use crate::contract::orders::{CancelOrder, Line, PlaceOrder};
 use crate::money::Money;
-use crate::orders::customers::Customers;
 use crate::orders::order::{Order, Stage};
-use crate::orders::sales::Sales;
-use crate::stock::levels::StockLevels;
 use crate::system::System;
-
-/// The OpenAPI document of the routes in this file.
-#[derive(OpenApi)]
-#[openapi(
-    paths(
-        place,
-        show,
-        cancel,
-        sales_by_country,
-        sales_by_day,
-        customer,
-        stock,
-        stock_of
-    ),
-    components(schemas(NewOrder, NewLine, OrderBody, CancelBody))
-)]
-struct Document;
-
-/// The routes, and the document that describes them.
-pub fn routes(system: Arc<System>) -> (Router, utoipa::openapi::OpenApi) {
-    let router = Router::new()
-        .route("/orders", post(place))
-        .route("/orders/{order}", get(show))
-        .route("/orders/{order}/cancel", post(cancel))
-        .route("/sales/countries", get(sales_by_country))
-        .route("/sales/days", get(sales_by_day))
-        .route("/customers/{customer}", get(customer))
-        .route("/stock", get(stock))
-        .route("/stock/{sku}", get(stock_of))
-        .with_state(system);
-    (router, Document::openapi())
-}
 
 type Node = State<Arc<System>>;
 
 /// An order to be placed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewOrder {
+pub(super) struct NewOrder {
     /// An id of the caller's choice: letters, digits, `-`, `_` and `.`, at most 64. Left out, one is made.
     order: Option<String>,
     /// Who orders; left out: a guest.
@@ -87,7 +46,7 @@ struct NewOrder {
 /// Pieces of one article at one price.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewLine {
+pub(super) struct NewLine {
     /// The article's code.
     sku: String,
     /// How many pieces, from 1.
@@ -106,7 +65,7 @@ fn yes() -> bool {
 
 /// An order at a moment.
 #[derive(Debug, Serialize, ToSchema)]
-struct OrderBody {
+pub(super) struct OrderBody {
     /// Its id.
     order: String,
     /// `placed`, `paid`, `allotted`, `shipped` or `cancelled`.
@@ -138,7 +97,7 @@ struct OrderBody {
 /// Why an order is cancelled.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CancelBody {
+pub(super) struct CancelBody {
     /// In a word; `customer` if left out.
     reason: Option<String>,
 }
@@ -151,7 +110,7 @@ struct CancelBody {
         (status = 200, description = "It was placed before: by this key, or with this id and content", body = OrderBody),
         (status = 409, description = "Refused", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not an order", body = Problem, content_type = "application/problem+json")))]
-async fn place(
+pub(super) async fn place(
     State(system): Node,
     Extension(asked): Extension<Asked>,
     headers: HeaderMap,
@@ -197,7 +156,7 @@ async fn place(
         ("at" = Option<String>, Query, description = "A time or a position of the orders service")),
     responses((status = 200, description = "The order", body = OrderBody),
         (status = 404, description = "No such order then", body = Problem, content_type = "application/problem+json")))]
-async fn show(
+pub(super) async fn show(
     State(system): Node,
     Path(order): Path<String>,
     RawQuery(query): RawQuery,
@@ -237,7 +196,7 @@ async fn show(
         (status = 404, description = "No such order", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Too late", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "It has another revision", body = Problem, content_type = "application/problem+json")))]
-async fn cancel(
+pub(super) async fn cancel(
     State(system): Node,
     Path(order): Path<String>,
     Extension(asked): Extension<Asked>,
@@ -371,117 +330,19 @@ fn unloadable(error: LoadError) -> Box<Problem> {
     Box::new(Problem::of(ErrorKind::Unavailable, error.to_string()))
 }
 
+/// What is wrong with the order itself is invalid content here, whoever found it.
 fn problem_of(error: ExecuteError<AnyRefusal>) -> Box<Problem> {
-    let detail = error.to_string();
-    Box::new(match &error {
-        ExecuteError::KeyReused { .. } => Problem::new(&problem::IDEMPOTENCY_KEY_REUSED, detail),
-        ExecuteError::StaleBuild { .. } => Problem::new(&problem::STALE_BUILD, detail),
-        ExecuteError::Moved { .. } => Problem::new(&problem::PRECONDITION_FAILED, detail),
-        _ => match (error.kind(), error.code().as_str()) {
-            (ErrorKind::Refused, "no_such_order") => Problem::of(ErrorKind::NotFound, detail),
-            (
-                ErrorKind::Refused,
-                "invalid_line" | "no_lines" | "too_many_lines" | "too_many_articles" | "amount_too_large",
-            ) => {
-                let code = error.code();
-                Problem {
-                    code: code.into(),
-                    ..Problem::of(ErrorKind::Invalid, detail)
-                }
-            }
-            (ErrorKind::Refused, code) => Problem::refused(code, detail),
-            (kind, _) => Problem::of(kind, detail),
-        },
+    let code = error.code();
+    let kind = match (error.kind(), code.as_str()) {
+        (ErrorKind::Refused, "no_such_order") => ErrorKind::NotFound,
+        (
+            ErrorKind::Refused,
+            "invalid_line" | "no_lines" | "too_many_lines" | "too_many_articles" | "amount_too_large",
+        ) => ErrorKind::Invalid,
+        _ => return Box::new(Problem::from(&error)),
+    };
+    Box::new(Problem {
+        code: code.into(),
+        ..Problem::of(kind, error.to_string())
     })
-}
-
-/// Sales by country.
-#[utoipa::path(get, path = "/sales/countries", operation_id = "salesByCountry", tag = "shop",
-    responses((status = 200, description = "By country", body = Vec<Object>)))]
-async fn sales_by_country(State(system): Node, headers: HeaderMap) -> Answer<Response> {
-    let sql = "SELECT * FROM sales_by_country ORDER BY country";
-    rows(system.orders.view::<Sales>(), &headers, sql, None).await
-}
-
-/// Sales by day, in UTC.
-#[utoipa::path(get, path = "/sales/days", operation_id = "salesByDay", tag = "shop",
-    responses((status = 200, description = "By day", body = Vec<Object>)))]
-async fn sales_by_day(State(system): Node, headers: HeaderMap) -> Answer<Response> {
-    rows(
-        system.orders.view::<Sales>(),
-        &headers,
-        "SELECT * FROM sales_by_day ORDER BY day",
-        None,
-    )
-    .await
-}
-
-/// A customer's orders and returns, newest first.
-#[utoipa::path(get, path = "/customers/{customer}", operation_id = "customerHistory", tag = "shop",
-    params(("customer" = String, Path, description = "The customer")),
-    responses((status = 200, description = "Orders and returns", body = Vec<Object>)))]
-async fn customer(State(system): Node, Path(customer): Path<String>, headers: HeaderMap) -> Answer<Response> {
-    let sql = "SELECT kind, id, happened, country, amount, stage, reason FROM customer_history
-               WHERE customer = ?1 ORDER BY happened DESC, id DESC";
-    rows(system.orders.view::<Customers>(), &headers, sql, Some(customer)).await
-}
-
-/// What is in stock.
-#[utoipa::path(get, path = "/stock", operation_id = "stock", tag = "shop",
-    responses((status = 200, description = "By article", body = Vec<Object>)))]
-async fn stock(State(system): Node, headers: HeaderMap) -> Answer<Response> {
-    rows(
-        system.stock.view::<StockLevels>(),
-        &headers,
-        "SELECT * FROM stock_levels ORDER BY sku",
-        None,
-    )
-    .await
-}
-
-/// What is in stock of one article.
-#[utoipa::path(get, path = "/stock/{sku}", operation_id = "stockOf", tag = "shop",
-    params(("sku" = String, Path, description = "The article")),
-    responses((status = 200, description = "One row, or none", body = Vec<Object>)))]
-async fn stock_of(State(system): Node, Path(sku): Path<String>, headers: HeaderMap) -> Answer<Response> {
-    let sql = "SELECT * FROM stock_levels WHERE sku = ?1";
-    rows(system.stock.view::<StockLevels>(), &headers, sql, Some(sku)).await
-}
-
-/// The rows of a read model that has reached the position asked for, with the position they are of.
-async fn rows<P: Projection<Sink = Sqlite>>(
-    view: View<P>,
-    headers: &HeaderMap,
-    sql: &'static str,
-    parameter: Option<String>,
-) -> Answer<Response> {
-    let min = MinPosition::from_headers(headers)?;
-    let wanted = min.position.unwrap_or_default();
-    let patience = if min.wait.is_zero() {
-        Duration::from_millis(1)
-    } else {
-        min.wait
-    };
-    let rows = view.at_least(wanted, patience).await.map_err(not_yet)?;
-    let position = view.position();
-    let found = tokio::task::spawn_blocking(move || select(&rows, sql, parameter)).await;
-    let found = found.map_err(|error| Box::new(Problem::of(ErrorKind::Unavailable, error.to_string())))??;
-    let mut response = Json(found).into_response();
-    response
-        .headers_mut()
-        .insert(min_position::POSITION, min_position::header(position));
-    Ok(response)
-}
-
-fn select(view: &SqliteView, sql: &str, parameter: Option<String>) -> Answer<Vec<Map<String, Value>>> {
-    let found = match parameter {
-        Some(parameter) => view.rows(sql, (parameter,)),
-        None => view.rows(sql, ()),
-    };
-    found.map_err(|error| Box::new(Problem::of(error.kind(), error.to_string())))
-}
-
-fn not_yet(error: NotYet) -> Box<Problem> {
-    let sides = (error.wanted.get(), error.at.get());
-    Box::new(Problem::new(&problem::POSITION_NOT_REACHED, error.to_string()).sides(sides.0, sides.1))
 }
