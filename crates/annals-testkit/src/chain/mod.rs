@@ -6,8 +6,8 @@
 //!
 //! Virtual time moves only while everybody waits: a back-off of seconds and a timer of days cost nothing.
 //!
-//! What a chain does not show: the disk and the network. Stores and broker are in memory; what they promise is proved
-//! by the conformance suites.
+//! Stores and broker are in memory, or the embedded engine on simulated disks ([`Chain::on_disk`]), which forget at a
+//! power cut what was not flushed. What a chain does not show is the network.
 //!
 //! Modules are listed lowest first.
 
@@ -24,8 +24,7 @@ use annals_core::port::store::{EventStore, Read};
 use annals_core::port::transport::Transport;
 use annals_core::position::Position;
 use annals_core::query::Query;
-use annals_core::time::Timestamp;
-use annals_store::MemoryStore;
+use annals_core::time::{Clock, Timestamp};
 use annals_transport::embedded::EmbeddedBroker;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -35,6 +34,7 @@ use crate::seed::{Seed, SeededIds};
 
 mod clock;
 mod dice;
+mod ground;
 mod store;
 mod wire;
 mod trace;
@@ -44,6 +44,7 @@ pub use dice::Faults;
 pub use trace::Trace;
 
 use dice::Dice;
+use ground::Ground;
 use store::ChainStore;
 use wire::Wire;
 
@@ -67,8 +68,9 @@ pub struct Stage {
     seed: Seed,
     faults: Faults,
     world: World,
-    broker: Wire,
-    messages: MemoryStore,
+    broker: RefCell<Wire>,
+    messages: ChainStore,
+    on_disk: bool,
     members: RefCell<BTreeMap<String, Member>>,
     folder: TempDir,
 }
@@ -80,7 +82,7 @@ type Describe = Rc<dyn Fn(ServiceBuilder) -> ServiceBuilder>;
 struct Member {
     describe: Describe,
     store: ChainStore,
-    journal: MemoryStore,
+    journal: Ground,
     running: Option<Service>,
 }
 
@@ -98,29 +100,44 @@ impl Chain {
     /// # Panics
     /// As [`Chain::new`].
     pub fn with_faults(seed: u64, faults: Faults) -> Self {
+        Self::build(seed, faults, false)
+    }
+
+    /// A chain of this seed on simulated disks: whatever crashes finds what its disk has kept.
+    ///
+    /// # Panics
+    /// As [`Chain::new`].
+    pub fn on_disk(seed: u64, faults: Faults) -> Self {
+        Self::build(seed, faults, true)
+    }
+
+    fn build(seed: u64, faults: Faults, on_disk: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .expect("a runtime of one thread can be built");
         let seed = Seed::new(seed);
-        let clock = {
+        let clock: Arc<dyn Clock> = {
             let _inside = runtime.enter();
             Arc::new(VirtualClock::starting_at(NOW))
         };
         let ids = Arc::new(SeededIds::new(seed.draw()));
         let world = World { clock, ids };
-        let messages = MemoryStore::with_clock(Arc::clone(&world.clock));
-        let kept = ChainStore::new(messages.clone(), Dice::new(seed.split(), Faults::default()));
-        let broker = EmbeddedBroker::new(Arc::new(kept), Arc::clone(&world.clock));
-        let broker = Wire::new(broker, messages.clone(), Dice::new(seed.split(), faults));
+        let messages = ChainStore::new(
+            ground(&world, &seed, on_disk),
+            Dice::new(seed.split(), Faults::default()),
+        );
+        let broker = EmbeddedBroker::new(Arc::new(messages.clone()), Arc::clone(&world.clock));
+        let broker = Wire::new(broker, Arc::new(Dice::new(seed.split(), faults)));
         let folder = TempDir::new().expect("a temporary folder can be made");
         let stage = Stage {
             seed,
             faults,
             world,
-            broker,
+            broker: RefCell::new(broker),
             messages,
+            on_disk,
             members: RefCell::default(),
             folder,
         };
@@ -147,14 +164,13 @@ impl Stage {
         name: &str,
         describe: impl Fn(ServiceBuilder) -> ServiceBuilder + 'static,
     ) -> Service {
-        let clock = Arc::clone(&self.world.clock);
         let member = Member {
             describe: Rc::new(describe),
             store: ChainStore::new(
-                MemoryStore::with_clock(Arc::clone(&clock)),
+                ground(&self.world, &self.seed, self.on_disk),
                 Dice::new(self.seed.split(), self.faults),
             ),
-            journal: MemoryStore::with_clock(clock),
+            journal: Ground::memory(Arc::clone(&self.world.clock)),
             running: None,
         };
         let before = self.members.borrow_mut().insert(name.to_owned(), member);
@@ -179,7 +195,30 @@ impl Stage {
     /// If there is no such service or it does not run.
     pub async fn crash(&self, name: &str) {
         self.take(name).kill().await;
-        self.member(name).store.crash().await;
+        self.member(name).store.crash(self.seed.draw()).await;
+    }
+
+    /// Cuts the power of everything at once, broker included, and starts again what ran. On disk, each store finds what
+    /// its disk has kept; in memory, everything.
+    ///
+    /// # Panics
+    /// If a store does not open again, or a service does not start.
+    pub async fn power_cut(&self) {
+        let members = self.members.borrow();
+        let running = members.iter().filter(|(_, member)| member.running.is_some());
+        let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
+        drop(members);
+        for name in &names {
+            self.take(name).kill().await;
+        }
+        for name in &names {
+            self.member(name).store.crash(self.seed.draw()).await;
+        }
+        self.messages.crash(self.seed.draw()).await;
+        self.broker.borrow_mut().reopen(&self.messages, &self.world);
+        for name in &names {
+            self.restart(name).await;
+        }
     }
 
     /// Lets everybody go on for a while, by the seed, and then ends a service where it stands and starts it again.
@@ -240,10 +279,10 @@ impl Stage {
             service: name.into(),
             world: self.world.clone(),
         };
-        let journal = Journal::start(Arc::new(member.journal.clone()), recording, JOURNAL_ENTRIES_MAX);
+        let journal = Journal::start(member.journal.store(), recording, JOURNAL_ENTRIES_MAX);
         let place = Place {
             store: Arc::new(member.store.clone()),
-            transport: Arc::new(self.broker.clone()),
+            transport: Arc::new(self.broker.borrow().clone()),
             world: self.world.clone(),
             journal: Some(journal),
         };
@@ -351,7 +390,7 @@ impl Stage {
 
     /// The broker.
     pub fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(self.broker.clone())
+        Arc::new(self.broker.borrow().clone())
     }
 
     /// A folder for this chain, removed with it: for read models in files.
@@ -363,8 +402,8 @@ impl Stage {
     ///
     /// # Panics
     /// If there is no such service.
-    pub fn store(&self, name: &str) -> MemoryStore {
-        self.member(name).store.inner
+    pub fn store(&self, name: &str) -> Arc<dyn EventStore> {
+        self.member(name).store.ground.store()
     }
 
     /// Everything a service recorded, copies included.
@@ -372,7 +411,7 @@ impl Stage {
     /// # Panics
     /// If there is no such service.
     pub async fn history(&self, name: &str) -> Vec<RecordedEvent> {
-        all(&self.store(name)).await
+        all(&*self.store(name)).await
     }
 
     /// Everything in the journal of a service.
@@ -380,12 +419,12 @@ impl Stage {
     /// # Panics
     /// If there is no such service.
     pub async fn journal(&self, name: &str) -> Vec<RecordedEvent> {
-        all(&self.member(name).journal).await
+        all(&*self.member(name).journal.store()).await
     }
 
     /// Everything the broker took, in its order; the last tag of each names its topic.
     pub async fn messages(&self) -> Vec<RecordedEvent> {
-        all(&self.messages).await
+        all(&*self.messages.ground.store()).await
     }
 
     /// Everything that was recorded, by service and by the broker.
@@ -400,15 +439,24 @@ impl Stage {
     }
 }
 
+fn ground(world: &World, seed: &Seed, on_disk: bool) -> Ground {
+    let clock = Arc::clone(&world.clock);
+    if on_disk {
+        Ground::disk(clock, seed.draw())
+    } else {
+        Ground::memory(clock)
+    }
+}
+
 /// A store that fails by the dice gets so many chances at a start.
 const STARTS_MAX: usize = 100;
 
-async fn all(store: &MemoryStore) -> Vec<RecordedEvent> {
+async fn all(store: &dyn EventStore) -> Vec<RecordedEvent> {
     let mut events = Vec::new();
     let mut from = Position::ZERO;
     loop {
         let page = store.read(Read::new(Query::all(), from)).await;
-        let page = page.expect("a store in memory answers");
+        let page = page.expect("a store without faults answers");
         events.extend(page.events);
         if page.finished {
             return events;

@@ -1,4 +1,4 @@
-//! A store in memory that dawdles and fails by the dice, and wakes its followers in the order they came.
+//! A store that dawdles and fails by the dice, and wakes its followers in the order they came.
 //!
 //! In: what any store is asked. Out: the same answers as the store inside, later or not at all. Invariant: the same
 //! dice and the same calls give the same answers in the same order. A plain store wakes its followers in an order
@@ -16,17 +16,17 @@ use annals_core::port::store::{
 use annals_core::position::{Position, Revision};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
-use annals_store::MemoryStore;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::dice::Dice;
+use super::ground::Ground;
 
 #[derive(Clone)]
 pub(super) struct ChainStore {
     /// Without dawdling and faults; appends to it wake nobody.
-    pub(super) inner: MemoryStore,
+    pub(super) ground: Ground,
     dice: Arc<Dice>,
     followers: Arc<Mutex<Vec<watch::Sender<Position>>>>,
     /// One append at a time, first come first served.
@@ -35,9 +35,9 @@ pub(super) struct ChainStore {
 }
 
 impl ChainStore {
-    pub(super) fn new(inner: MemoryStore, dice: Dice) -> Self {
+    pub(super) fn new(ground: Ground, dice: Dice) -> Self {
         Self {
-            inner,
+            ground,
             dice: Arc::new(dice),
             followers: Arc::default(),
             turn: Arc::default(),
@@ -45,10 +45,11 @@ impl ChainStore {
         }
     }
 
-    /// What has not had its turn never will.
-    pub(super) async fn crash(&self) {
+    /// What has not had its turn never will, and the power is cut.
+    pub(super) async fn crash(&self, seed: u64) {
         let mut appends = std::mem::take(&mut *self.appends());
         appends.shutdown().await;
+        self.ground.cut(seed);
     }
 
     fn appends(&self) -> MutexGuard<'_, JoinSet<()>> {
@@ -78,7 +79,7 @@ impl ChainStore {
         if unknown == Some(false) {
             return Err(AppendError::Unknown("the dice lost it before it happened".into()));
         }
-        let outcome = self.inner.append(append).await;
+        let outcome = self.ground.append(append).await;
         self.wake();
         drop(turn);
         self.dice.dawdle().await;
@@ -89,7 +90,7 @@ impl ChainStore {
     }
 
     fn wake(&self) {
-        let end = self.inner.end();
+        let end = self.ground.store().end();
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         followers.retain(|follower| !follower.is_closed());
         for follower in followers.iter() {
@@ -114,44 +115,50 @@ impl EventStore for ChainStore {
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, ReadError>> {
         Box::pin(async move {
             self.may_fail().await?;
-            self.inner.read(read).await
+            self.ground.store().read(read).await
         })
     }
 
     fn end(&self) -> Position {
-        self.inner.end()
+        self.ground.store().end()
     }
 
     fn watch_end(&self) -> watch::Receiver<Position> {
-        let (sender, receiver) = watch::channel(self.inner.end());
+        let (sender, receiver) = watch::channel(self.ground.store().end());
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         followers.push(sender);
         receiver
     }
 
     fn revision(&self, tag: Tag, before: Position) -> BoxFuture<'_, Result<Option<Revision>, ReadError>> {
-        self.inner.revision(tag, before)
+        Box::pin(async move {
+            let store = self.ground.store();
+            store.revision(tag, before).await
+        })
     }
 
     fn end_at(&self, moment: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
-        self.inner.end_at(moment)
+        Box::pin(async move {
+            let store = self.ground.store();
+            store.end_at(moment).await
+        })
     }
 
     fn types(&self) -> BoxFuture<'_, Result<Vec<TypeCount>, ReadError>> {
         Box::pin(async move {
             self.may_fail().await?;
-            self.inner.types().await
+            self.ground.store().types().await
         })
     }
 
     fn type_count(&self) -> usize {
-        self.inner.type_count()
+        self.ground.store().type_count()
     }
 
     fn mark(&self, key: MarkKey) -> BoxFuture<'_, Result<Option<Bytes>, ReadError>> {
         Box::pin(async move {
             self.may_fail().await?;
-            self.inner.mark(key).await
+            self.ground.store().mark(key).await
         })
     }
 
@@ -159,7 +166,7 @@ impl EventStore for ChainStore {
         let (space, prefix) = (space.to_owned(), prefix.to_owned());
         Box::pin(async move {
             self.may_fail().await?;
-            self.inner.marks(&space, &prefix).await
+            self.ground.store().marks(&space, &prefix).await
         })
     }
 }

@@ -6,19 +6,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use annals::World;
 use annals_core::event::NewEvent;
-use annals_core::port::store::{BoxFuture, EventStore, Read};
+use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
     Attempt, Capabilities, Consumer, Delivery, Message, Published, ReceiveError, Subscribe, SubscribeError,
     Topic, Transport,
 };
 use annals_core::position::Position;
-use annals_core::query::{Query, QueryItem};
-use annals_core::tag::Tag;
-use annals_store::MemoryStore;
 use annals_transport::embedded::EmbeddedBroker;
 
 use super::dice::Dice;
+use super::store::ChainStore;
 
 /// So many deliveries may come a second time.
 const REMEMBERED: usize = 16;
@@ -26,18 +25,17 @@ const REMEMBERED: usize = 16;
 #[derive(Clone)]
 pub(super) struct Wire {
     broker: EmbeddedBroker,
-    store: MemoryStore,
     dice: Arc<Dice>,
 }
 
 impl Wire {
-    /// The store is the one the broker lies on.
-    pub(super) fn new(broker: EmbeddedBroker, store: MemoryStore, dice: Dice) -> Self {
-        Self {
-            broker,
-            store,
-            dice: Arc::new(dice),
-        }
+    pub(super) fn new(broker: EmbeddedBroker, dice: Arc<Dice>) -> Self {
+        Self { broker, dice }
+    }
+
+    /// As after a crash of the broker: on the same store, with the same dice.
+    pub(super) fn reopen(&mut self, store: &ChainStore, world: &World) {
+        self.broker = EmbeddedBroker::new(Arc::new(store.clone()), Arc::clone(&world.clock));
     }
 
     async fn publish_some(&self, batch: Vec<Message>) -> Vec<Published> {
@@ -56,28 +54,6 @@ impl Wire {
         self.dice.dawdle().await;
         outcomes
     }
-
-    async fn count(&self, topics: Vec<Topic>, from: Position) -> u64 {
-        let items = topics
-            .iter()
-            .filter_map(|topic| Tag::of("topic", topic).ok())
-            .map(|tag| QueryItem {
-                tags: vec![tag],
-                ..QueryItem::default()
-            });
-        let query = Query::any(items.collect());
-        let (mut from, mut count) = (from, 0);
-        loop {
-            let Ok(page) = self.store.read(Read::new(query.clone(), from)).await else {
-                return count;
-            };
-            count += page.events.len() as u64;
-            if page.finished {
-                return count;
-            }
-            from = page.next;
-        }
-    }
 }
 
 impl Transport for Wire {
@@ -90,7 +66,7 @@ impl Transport for Wire {
     }
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
-        Box::pin(async move { Some(self.count(topics, from).await) })
+        Transport::lag(&self.broker, topics, from)
     }
 
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {

@@ -51,8 +51,8 @@ fn a_request_runs_through_every_service() {
     });
 }
 
-fn trace_of(seed: u64, faults: Faults) -> Trace {
-    Chain::with_faults(seed, faults).run(async |stage| {
+fn trace_of(chain: &Chain) -> Trace {
+    chain.run(async |stage| {
         let bank = school(stage).await;
         bank.fails("s3", 2);
         while courses_opened(stage).await.is_err() {}
@@ -66,6 +66,7 @@ fn trace_of(seed: u64, faults: Faults) -> Trace {
         }
         stage.crash_somewhere("admissions").await;
         stage.crash_somewhere("fees").await;
+        stage.power_cut().await;
         stage.pass(crate::school::FEE_PATIENCE).await;
         stage.trace().await
     })
@@ -87,9 +88,18 @@ async fn courses_opened(stage: &Stage) -> Result<(), ()> {
 #[test]
 fn the_same_seed_twice_is_the_same_trace() {
     for seed in 0..8 {
-        for faults in [Faults::default(), EVERYTHING] {
-            let (first, second) = (trace_of(seed, faults), trace_of(seed, faults));
-            assert_eq!(first.first_difference(&second), None, "seed {seed}, {faults:?}");
+        let chains: [fn(u64) -> Chain; 3] = [
+            Chain::new,
+            |seed| Chain::with_faults(seed, EVERYTHING),
+            |seed| Chain::on_disk(seed, EVERYTHING),
+        ];
+        for (number, chain) in chains.into_iter().enumerate() {
+            let (first, second) = (trace_of(&chain(seed)), trace_of(&chain(seed)));
+            assert_eq!(
+                first.first_difference(&second),
+                None,
+                "seed {seed}, chain {number}"
+            );
             assert!(first.lines().len() > 20, "{first}");
         }
     }
@@ -98,7 +108,7 @@ fn the_same_seed_twice_is_the_same_trace() {
 #[test]
 fn another_seed_is_another_trace() {
     let types = |seed| {
-        let trace = trace_of(seed, Faults::default());
+        let trace = trace_of(&Chain::new(seed));
         let words = |line: &String| line.split(' ').nth(3).unwrap_or_default().to_owned();
         trace.lines().iter().map(words).collect::<Vec<_>>()
     };

@@ -63,15 +63,18 @@ fn count(history: &[RecordedEvent], event_type: &str, who: &str) -> usize {
 }
 
 /// Students are enrolled while services crash at moments that the seed chooses. In the end everything has happened once.
-fn story(seed: u64, faults: Faults) {
-    Chain::with_faults(seed, faults).run(async |stage| {
+fn story(seed: u64, chain: &Chain) {
+    chain.run(async |stage| {
         let bank = school(stage).await;
         bank.fails(&name(1), 1);
         for number in 0..STUDENTS {
             enrolled_somehow(stage, &name(number)).await;
             for _ in 0..stage.seed().below(4) {
-                let chosen = stage.seed().below(SERVICES.len() as u64);
-                stage.crash_somewhere(SERVICES[chosen as usize]).await;
+                let chosen = stage.seed().below(SERVICES.len() as u64 + 1);
+                match SERVICES.get(chosen as usize) {
+                    Some(service) => drop(stage.crash_somewhere(service).await),
+                    None => stage.power_cut().await,
+                }
                 if stage.seed().per_mille(300) {
                     let some = std::time::Duration::from_millis(stage.seed().below(200));
                     tokio::time::sleep(some).await;
@@ -156,13 +159,21 @@ pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
 #[test]
 fn crashes_at_any_point_leave_exactly_one_effect() {
     for seed in seeds(60) {
-        story(seed, Faults::default());
+        story(seed, &Chain::new(seed));
     }
 }
 
 #[test]
 fn crashes_and_lost_answers_and_repetitions_leave_exactly_one_effect() {
     for seed in seeds(60) {
-        story(seed, EVERYTHING);
+        story(seed, &Chain::with_faults(seed, EVERYTHING));
+    }
+}
+
+#[test]
+fn power_cuts_leave_exactly_one_effect() {
+    for seed in seeds(30) {
+        story(seed, &Chain::on_disk(seed, Faults::default()));
+        story(seed, &Chain::on_disk(seed, EVERYTHING));
     }
 }

@@ -190,9 +190,7 @@ fn what_fails_is_tried_again_with_back_off() {
             (vec![1], vec![1])
         );
         assert_eq!(parked(stage).await, []);
-        let marks = annals_core::port::store::EventStore::marks(&stage.store("post"), "attempts", "")
-            .await
-            .unwrap();
+        let marks = stage.store("post").marks("attempts", "").await.unwrap();
         assert_eq!(
             marks.len(),
             0,
