@@ -12,8 +12,9 @@ pub(crate) struct Sums {
     pub(crate) sale_lines: u64,
     pub(crate) return_lines: u64,
     pub(crate) correction_lines: u64,
+    pub(crate) adjustment_lines: u64,
     pub(crate) zero_price_lines: u64,
-    pub(crate) orders: BTreeSet<String>,
+    pub(crate) orders: BTreeMap<String, Placed>,
     pub(crate) returns: BTreeSet<String>,
     pub(crate) revenue: i128,
     pub(crate) credited: i128,
@@ -27,6 +28,14 @@ pub(crate) struct Sums {
     pub(crate) needs: BTreeMap<(String, String), i64>,
     /// By article, goods only.
     pub(crate) stock: BTreeMap<String, Level>,
+}
+
+/// One order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) amount: i128,
+    /// Pieces by article, goods only.
+    pub(crate) pieces: BTreeMap<String, i64>,
 }
 
 /// Sold and returned, all lines, charges included.
@@ -48,18 +57,13 @@ pub(crate) struct Level {
     pub(crate) missing: i64,
 }
 
-impl Level {
-    pub(crate) fn left(self) -> i64 {
-        self.received + self.returned - self.sold - self.missing
-    }
-}
-
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Sale,
     Return,
     Correction,
+    Adjustment,
     ZeroPrice,
     Other,
 }
@@ -67,16 +71,18 @@ enum Kind {
 /// Adds up the text of a file whose columns are in the usual order.
 pub(crate) fn sums(text: &str) -> Sums {
     let rows: Vec<Vec<String>> = split(text).into_iter().skip(1).collect();
-    let mut first: BTreeMap<(Kind, &str), &str> = BTreeMap::new();
+    // Of each invoice, the earliest moment and the customer; not every line has to name him.
+    let mut first: BTreeMap<(Kind, &str), (&str, &str)> = BTreeMap::new();
     for row in &rows {
-        let moment = first.entry((kind(row), &row[0])).or_insert(&row[4]);
+        let (moment, customer) = first.entry((kind(row), &row[0])).or_insert((&row[4], ""));
         *moment = (*moment).min(&row[4]);
+        *customer = (*customer).max(row[6].strip_suffix(".0").unwrap_or(&row[6]));
     }
     let mut sums = Sums::default();
     for row in &rows {
-        let day = first[&(kind(row), row[0].as_str())][..10].to_owned();
+        let (moment, customer) = first[&(kind(row), row[0].as_str())];
         sums.lines += 1;
-        sums.add(row, day);
+        sums.add(row, &moment[..10], customer);
     }
     for ((_, article), pieces) in &sums.needs {
         sums.stock.entry(article.clone()).or_default().received += pieces;
@@ -85,7 +91,7 @@ pub(crate) fn sums(text: &str) -> Sums {
 }
 
 impl Sums {
-    fn add(&mut self, row: &[String], day: String) {
+    fn add(&mut self, row: &[String], day: &str, customer: &str) {
         let (invoice, article) = (&row[0], &row[1]);
         let quantity = number(&row[3]).abs();
         let amount = i128::from(quantity) * thousandths(&row[5]);
@@ -94,15 +100,20 @@ impl Sums {
             Kind::Sale => {
                 self.sale_lines += 1;
                 self.revenue += amount;
-                let first = i64::from(self.orders.insert(invoice.clone()));
-                for sales in self.sales(row, &day) {
+                let first = i64::from(!self.orders.contains_key(invoice));
+                let placed = self.orders.entry(invoice.clone()).or_default();
+                placed.amount += amount;
+                if goods {
+                    *placed.pieces.entry(article.clone()).or_default() += quantity;
+                }
+                for sales in self.sales(row, day) {
                     sales.orders += first;
                     sales.pieces += quantity;
                     sales.amount += amount;
                 }
-                self.history(row, "order", amount);
+                self.history(row, customer, "order", amount);
                 if goods {
-                    *self.needs.entry((day, article.clone())).or_default() += quantity;
+                    *self.needs.entry((day.to_owned(), article.clone())).or_default() += quantity;
                     self.stock.entry(article.clone()).or_default().sold += quantity;
                 }
             }
@@ -110,20 +121,21 @@ impl Sums {
                 self.return_lines += 1;
                 self.credited += amount;
                 let first = i64::from(self.returns.insert(invoice.clone()));
-                for sales in self.sales(row, &day) {
+                for sales in self.sales(row, day) {
                     sales.returns += first;
                     sales.credited += amount;
                 }
-                self.history(row, "return", amount);
+                self.history(row, customer, "return", amount);
                 if goods {
                     self.stock.entry(article.clone()).or_default().returned += quantity;
                 }
             }
             Kind::Correction => {
                 self.correction_lines += 1;
-                *self.needs.entry((day, article.clone())).or_default() += quantity;
+                *self.needs.entry((day.to_owned(), article.clone())).or_default() += quantity;
                 self.stock.entry(article.clone()).or_default().missing += quantity;
             }
+            Kind::Adjustment => self.adjustment_lines += 1,
             Kind::ZeroPrice => self.zero_price_lines += 1,
             Kind::Other => {}
         }
@@ -134,8 +146,7 @@ impl Sums {
         [country, self.days.entry(day.to_owned()).or_default()]
     }
 
-    fn history(&mut self, row: &[String], kind: &'static str, amount: i128) {
-        let customer = row[6].trim_end_matches(".0");
+    fn history(&mut self, row: &[String], customer: &str, kind: &'static str, amount: i128) {
         if !customer.is_empty() {
             let history = self.customers.entry(customer.to_owned()).or_default();
             *history.entry((kind, row[0].clone())).or_default() += amount;
@@ -147,6 +158,7 @@ fn kind(row: &[String]) -> Kind {
     let (invoice, quantity, price) = (&row[0], number(&row[3]), thousandths(&row[5]));
     match invoice.strip_prefix('C') {
         Some(_) if quantity < 0 && price > 0 => Kind::Return,
+        None if invoice.starts_with('A') && quantity > 0 => Kind::Adjustment,
         None if !is_numeric(invoice) => Kind::Other,
         None if quantity > 0 && price > 0 => Kind::Sale,
         None if quantity < 0 && price == 0 && !is_charge(&row[1]) => Kind::Correction,
