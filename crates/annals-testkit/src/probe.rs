@@ -5,6 +5,43 @@
 //! moves only when it is told to; no store and no runtime.
 //!
 //! A probe is strict: whatever the process sends must be looked at with [`Probe::sends`] before the next step.
+//!
+//! ```
+//! # use annals::{Command, Effects, Event, Key, Model, On, Process};
+//! # use annals_testkit::probe::process;
+//! # use serde::{Deserialize, Serialize};
+//! # use std::time::Duration;
+//! # #[derive(Key)] #[key("door")] struct DoorId(String);
+//! # #[derive(Event, Serialize, Deserialize)] #[event("door.opened")] struct Opened { #[tag] door: DoorId }
+//! # #[derive(Command, Clone, Serialize, Deserialize)] #[named("doors.shut")] struct Shut { #[key] door: DoorId }
+//! # #[derive(Default, Serialize)] struct Draught { door: Option<DoorId> }
+//! # impl Model for Draught {
+//! #     type Key = DoorId;
+//! #     type Event = Opened;
+//! #     fn apply(&mut self, opened: &Opened) { self.door = Some(opened.door.clone()); }
+//! # }
+//! # #[derive(Serialize, Deserialize)] struct LongEnough;
+//! impl Process for Draught {
+//!     const NAME: &'static str = "draught";
+//!     type Timer = LongEnough;
+//!
+//!     fn react(&self, on: On<'_, Opened, LongEnough>, effects: &mut Effects<LongEnough>) {
+//!         match on {
+//!             On::Event(_) => effects.after(Duration::from_secs(60), LongEnough),
+//!             On::Timer(_) => drop(self.door.clone().map(|door| effects.send(Shut { door }))),
+//!             On::Refused(_) => {}
+//!         }
+//!     }
+//! }
+//!
+//! let front = || DoorId::from("front");
+//! process::<Draught>()
+//!     .on(Opened { door: front() })
+//!     .waits(Duration::from_secs(60), &LongEnough)
+//!     .pass(Duration::from_secs(60))
+//!     .sends(Shut { door: front() })
+//!     .done();
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,6 +4,33 @@
 //! at. The runtime has one thread and paused time, ids come from the seed, and stores and broker dawdle by the seed, so
 //! that different seeds try different interleavings and **the same seed tries the same one again**.
 //!
+//! ```
+//! # use annals::{Command, Event, Key, Model, Service, command};
+//! # use annals_testkit::chain::Chain;
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Key)] #[key("door")] struct DoorId(String);
+//! # #[derive(Event, Serialize, Deserialize)] #[event("door.shut")] struct DoorShut { #[tag] door: DoorId }
+//! # #[derive(Default, Serialize)] struct Door { shut: bool }
+//! # impl Model for Door {
+//! #     type Key = DoorId;
+//! #     type Event = DoorShut;
+//! #     fn apply(&mut self, _: &DoorShut) { self.shut = true; }
+//! # }
+//! # #[derive(Command, Clone, Serialize, Deserialize)] #[named("doors.shut")] struct Shut { #[key] door: DoorId }
+//! # #[command] fn shut(command: Shut, _: &Door) -> Result<DoorShut, std::convert::Infallible> {
+//! #     Ok(DoorShut { door: command.door })
+//! # }
+//! Chain::new(7).run(async |stage| {
+//!     let doors = stage.service("doors", |service| service.command::<Shut>()).await;
+//!     doors.execute(Shut { door: DoorId::from("front") }).await.unwrap();
+//!     stage.pass(std::time::Duration::from_secs(3_600)).await;
+//!     stage.power_cut().await;
+//!     let door = stage.running("doors").load::<Door>(&DoorId::from("front")).await.unwrap();
+//!     assert!(door.shut);
+//!     println!("{}", stage.trace().await);
+//! });
+//! ```
+//!
 //! Virtual time moves only while everybody waits: a back-off of seconds and a timer of days cost nothing.
 //!
 //! Stores and broker are in memory, or the embedded engine on simulated disks ([`Chain::on_disk`]), which forget at a
@@ -204,10 +231,7 @@ impl Stage {
     /// # Panics
     /// If a store does not open again, or a service does not start.
     pub async fn power_cut(&self) {
-        let members = self.members.borrow();
-        let running = members.iter().filter(|(_, member)| member.running.is_some());
-        let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
-        drop(members);
+        let names = self.names_of_running();
         for name in &names {
             self.take(name).kill().await;
         }
@@ -272,6 +296,12 @@ impl Stage {
             ..self.member(name)
         };
         self.start(name, &member).await
+    }
+
+    fn names_of_running(&self) -> Vec<String> {
+        let members = self.members.borrow();
+        let running = members.iter().filter(|(_, member)| member.running.is_some());
+        running.map(|(name, _)| name.clone()).collect()
     }
 
     async fn start(&self, name: &str, member: &Member) -> Service {

@@ -14,8 +14,10 @@ mod probe;
 mod chain;
 /// A store in which somebody else is always a little faster.
 mod rival;
-/// Decisions in a running service: races, keys that make a command one, old builds, the past.
+/// Decisions in a running service: keys that make a command one, old builds, the past.
 mod decide;
+/// Decisions at the same time: waiting in line, taken together, lost races, who is told what.
+mod races;
 /// Messages: tried again, parked, taken up, in order, once.
 mod messages;
 /// Processes: timers, refusals, compensation, effects recorded once; and the recorder that sees it all.

@@ -344,8 +344,6 @@ fn old_versions_are_lifted_for_projections_too() {
         panic!("the wrong event")
     };
     assert_eq!(seat.course.tag().unwrap().as_str(), "course:maths");
-    assert!(matches!(
-        Lifted::decode(&<SeatFreed as annals::Message>::TYPE, 1, b"{}"),
-        Err(_)
-    ));
+    let broken = Lifted::decode(&<SeatFreed as annals::Message>::TYPE, 1, b"{}");
+    assert!(broken.is_err());
 }

@@ -19,10 +19,13 @@ use crate::school::{Enrol, Open, Rename, course, courses, student};
 struct Scripted {
     /// The answers to the next batch; what is missing is stored.
     answers: Arc<Mutex<VecDeque<Vec<Published>>>>,
-    sent: Arc<Mutex<Vec<Vec<(String, EventId)>>>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
     /// What it can do.
     replay: bool,
 }
+
+/// A batch: types and ids.
+type Sent = Vec<(String, EventId)>;
 
 struct Silent;
 
@@ -66,7 +69,7 @@ impl Scripted {
         }
     }
 
-    fn sent(&self) -> Vec<Vec<(String, EventId)>> {
+    fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
 }
