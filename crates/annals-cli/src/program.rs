@@ -19,7 +19,7 @@ use crate::identity;
 use crate::notes::Notes;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::stop::Serving;
+use crate::stop::{Serving, Stop};
 use crate::verbs;
 
 /// What is still running when a verb has ended is given up after this long.
@@ -162,10 +162,13 @@ impl Program {
             None => "demo            # run the order system",
         };
         let name = self.name;
-        let help = format!(
-            "First steps:\n  {name} {first}\n  {name} tail            # in a second terminal: what happens\n  \
-             {name} entity show order/ID --at -1\n\n{TABLE}"
-        );
+        let steps = [
+            first,
+            "tail            # in a second terminal: what happens",
+            "entity show order/ID --at -1",
+        ];
+        let steps = steps.map(|step| format!("  {name} {step}\n")).concat();
+        let help = format!("First steps:\n{steps}\n{TABLE}");
         let serves = self.serve.is_some();
         Arguments::command()
             .name(self.name)
@@ -222,8 +225,17 @@ impl Program {
             let failure = Failure::usage(format!("{} has no services of its own", self.name));
             return Err(failure.hint(format!("run the example with `{}`", identity::start())));
         };
-        let ended = serve(Serving::new(session.settings.data.clone(), port)).await;
-        ended.map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+        let stop = Stop::listen();
+        let data = session.settings.data.clone();
+        let serving = Serving {
+            data,
+            port,
+            stop: stop.clone(),
+        };
+        tokio::select! {
+            ended = serve(serving) => ended.map_err(|error| Failure::new(Exit::Failed, error.to_string())),
+            () = stop.insisted() => Err(Failure::new(Exit::Interrupted, "interrupted")),
+        }
     }
 }
 

@@ -75,8 +75,10 @@ impl Parser {
 mod tests {
     use super::{Message, Parser};
 
-    const STREAM: &str = "retry: 2000\n\nid: 6\nevent: event\ndata: {\"a\":\ndata: 1}\n\n: ping\n\n\
-        event: caught-up\r\ndata: {}\r\n\r\ndata: unfin";
+    const STREAM: &str = concat!(
+        "retry: 2000\n\nid: 6\nevent: event\ndata: {\"a\":\ndata: 1}\n\n: ping\n\n",
+        "event: caught-up\r\ndata: {}\r\n\r\ndata: unfin"
+    );
 
     fn message(topic: &str, id: Option<&str>, data: &str) -> Message {
         Message {

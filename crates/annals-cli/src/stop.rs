@@ -1,15 +1,17 @@
 //! Being asked to stop: Ctrl-C, or SIGTERM from whoever runs the process.
 //!
-//! The first time is a request, to be followed in order. A second one means now.
+//! In: signals. Out: how often it was asked. The first time is a request, to be followed in order; a second one means
+//! now. Nothing that was asked is forgotten between two looks.
 
 use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Tells when it is time to stop.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Stop {
-    _own: (),
+    asked: watch::Receiver<u32>,
 }
 
 /// What a program's own node is started with.
@@ -25,37 +27,47 @@ pub struct Serving {
 }
 
 impl Stop {
-    /// Resolves at the next Ctrl-C or SIGTERM after the call.
+    /// Listens from now on, for as long as the runtime runs. From here on signals end nothing by themselves.
+    pub(crate) fn listen() -> Self {
+        let (count, asked) = watch::channel(0_u32);
+        tokio::spawn(async move {
+            let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+                return;
+            };
+            let Ok(mut interrupt) = signal(SignalKind::interrupt()) else {
+                return;
+            };
+            while tokio::select! {
+                one = terminate.recv() => one.is_some(),
+                one = interrupt.recv() => one.is_some(),
+            } {
+                count.send_modify(|count| *count = count.saturating_add(1));
+            }
+        });
+        Self { asked }
+    }
+
+    /// Resolves once it is time to stop.
     ///
     /// # Cancel safety
-    /// Dropping the future forgets nothing: later signals are still noticed by later calls.
+    /// Dropping the future forgets nothing.
     pub async fn asked(&self) {
-        let terminate = async {
-            match signal(SignalKind::terminate()) {
-                Ok(mut signals) => {
-                    signals.recv().await;
-                }
-                // Without this signal Ctrl-C still works.
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => {
-                if interrupted.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-            () = terminate => {}
-        }
+        self.times(1).await;
     }
-}
 
-impl Serving {
-    pub(crate) fn new(data: PathBuf, port: u16) -> Self {
-        Self {
-            data,
-            port,
-            stop: Stop::default(),
+    /// Resolves once it was asked a second time: stop at once.
+    ///
+    /// # Cancel safety
+    /// Dropping the future forgets nothing.
+    pub async fn insisted(&self) {
+        self.times(2).await;
+    }
+
+    async fn times(&self, times: u32) {
+        let mut asked = self.asked.clone();
+        if asked.wait_for(|count| *count >= times).await.is_err() {
+            // Nobody listens for signals here, so they work as they always do.
+            std::future::pending::<()>().await;
         }
     }
 }

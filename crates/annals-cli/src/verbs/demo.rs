@@ -63,7 +63,7 @@ fn rate(text: &str) -> Result<f64, String> {
 
 pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), Failure> {
     let began = Instant::now();
-    let stop = Stop::default();
+    let stop = Stop::listen();
     // A file that cannot be taken is refused before anything is started or written.
     let intake = match &options.orders {
         Some(path) => Some(check(path.clone()).await?),
@@ -110,7 +110,7 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         .note("note: stopping; what is under way finishes first, Ctrl-C again ends at once");
     tokio::select! {
         () = demo.stop() => {}
-        () = stop.asked() => return Err(interrupted()),
+        () = stop.insisted() => return Err(interrupted()),
     }
     match outcome? {
         Some(report) => told(&report, session),

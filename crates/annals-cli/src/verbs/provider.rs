@@ -7,6 +7,7 @@ use std::io::Read;
 
 use clap::Args;
 use ordering::provider::{Options as ProviderOptions, ServeError, serve};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
@@ -15,7 +16,9 @@ use crate::session::Session;
 use crate::stop::Stop;
 
 /// Its port and moods; its ledger is in the data folder.
+// What it takes in has a group of the same name.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Options {
     #[command(flatten)]
     provider: ProviderOptions,
@@ -41,10 +44,9 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         .out
         .line(&format!("listening on http://{}", provider.address()))?;
     session.out.flush()?;
-    if options.exit_with_parent {
-        parent_ended().await
-    } else {
-        Stop::default().asked().await
+    match options.exit_with_parent {
+        true => parent_ended().await,
+        false => Stop::listen().asked().await,
     }
     provider.stop().await;
     Ok(())
@@ -59,23 +61,16 @@ fn exit_of(error: &ServeError) -> Exit {
 }
 
 /// Resolves when standard input closes. Ctrl-C goes to every process of a terminal; this one leaves it to its parent,
-/// which may still have payments under way.
+/// which may still have payments under way. SIGTERM ends it as ever.
 async fn parent_ended() {
+    // From here on, and as long as it lives, the signal does nothing.
+    let _deaf = signal(SignalKind::interrupt());
     let (closed, ended) = oneshot::channel::<()>();
     std::thread::spawn(move || {
         let mut piece = [0; 256];
         while std::io::stdin().read(&mut piece).is_ok_and(|count| count > 0) {}
         drop(closed);
     });
-    let ignoring = async {
-        loop {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        _ = ended => {}
-        () = ignoring => {}
-    }
+    // The other end never sends: that it is gone is the message.
+    let _gone = ended.await;
 }

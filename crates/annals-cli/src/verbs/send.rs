@@ -56,7 +56,11 @@ struct Done {
 }
 
 pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), Failure> {
-    let body = check(&options.content)?;
+    // Off the runtime's threads, so that Ctrl-C is heard while nothing comes.
+    let content = options.content.clone();
+    let read = tokio::task::spawn_blocking(move || check(&content)).await;
+    let body =
+        read.map_err(|ended| Failure::new(Exit::Failed, format!("reading ended badly: {ended}")))??;
     let service = match (&options.service, options.command.split_once('.')) {
         (Some(service), _) => service.clone(),
         (None, Some((service, _))) if !service.is_empty() => service.to_owned(),

@@ -12,13 +12,13 @@ use crate::run::annals;
     unreachable_pub,
     reason = "a crate of its own is public, a module of a test is not"
 )]
-mod starter;
+mod lending;
 
 #[test]
 fn the_template_names_what_it_needs() {
-    let service = starter::service();
+    let service = lending::service();
     drop(service);
-    let id = starter::BookId::from("emma");
+    let id = lending::BookId::from("emma");
     assert_eq!(annals::Key::tag(&id).unwrap().as_str(), "book:emma");
 }
 
