@@ -476,3 +476,88 @@ fn a_missing_dependency_is_said_at_the_start() {
         assert!(matches!(started.err().unwrap(), annals::StartError::Name(name) if name == "the post"));
     });
 }
+
+#[test]
+fn a_parked_key_keeps_its_order_through_crashes_and_lost_answers() {
+    for seed in crate::crash::seeds(30) {
+        Chain::on_disk(seed, crate::chain::EVERYTHING).run(async |stage| {
+            let postman = post(stage, OnFailure::ParkKey).await;
+            for to in ["ann", "bob"] {
+                let number = 1 + u32::try_from(stage.seed().below(6)).unwrap();
+                postman.fails(to, number, 3 + u32::try_from(stage.seed().below(4)).unwrap());
+            }
+            for number in 1..=6 {
+                send(stage, ["ann", "bob"].map(|to| letter(stage, to, number)).into()).await;
+                match stage.seed().below(4) {
+                    0 => drop(stage.crash_somewhere("post").await),
+                    1 => tokio::time::sleep(Duration::from_secs(stage.seed().below(5))).await,
+                    2 => stage.power_cut().await,
+                    _ => {}
+                }
+            }
+            stage.settle().await;
+            for round in 0.. {
+                assert!(round < 20, "seed {seed}: it never ends");
+                let Some((id, ..)) = first_parked(stage).await else {
+                    break;
+                };
+                stage.running("post").requeue(id).await;
+                if stage.seed().per_mille(300) {
+                    stage.crash_somewhere("post").await;
+                }
+                stage.settle().await;
+            }
+            for to in ["ann", "bob"] {
+                assert_eq!(
+                    delivered(stage, to).await,
+                    [1, 2, 3, 4, 5, 6],
+                    "seed {seed}: {to}"
+                );
+            }
+        });
+    }
+}
+
+/// A parked message; a store that does not answer is asked again.
+async fn first_parked(stage: &Stage) -> Option<(EventId, String, u32)> {
+    loop {
+        if let Ok(parked) = stage.running("post").parked().await {
+            let chosen = stage.seed().below(parked.len() as u64);
+            let one = parked.into_iter().nth(chosen as usize);
+            return one.map(|parked| (parked.id, parked.reason, parked.attempts));
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_bounded_and_nothing_is_lost_for_it() {
+    const LETTERS: u32 = 3_000;
+    Chain::new(1).run(async |stage| {
+        let postman = post(stage, OnFailure::Block).await;
+        postman.fails("ann", 1, 12);
+        let letters = (1..=LETTERS).map(|number| letter(stage, "ann", number)).collect();
+        send(stage, letters).await;
+        send(stage, vec![letter(stage, "bob", 1)]).await;
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let status = stage.running("post").status().await;
+            let inbox = status
+                .runners
+                .iter()
+                .find(|runner| runner.name == "inbox")
+                .unwrap();
+            assert!(
+                inbox.in_flight <= 1_024 && inbox.lag() >= u64::from(LETTERS),
+                "{inbox:?}"
+            );
+        }
+        assert_eq!(
+            delivered(stage, "bob").await,
+            [0; 0],
+            "it waits behind a full window"
+        );
+        stage.settle().await;
+        assert_eq!(delivered(stage, "ann").await, Vec::from_iter(1..=LETTERS));
+        assert_eq!(delivered(stage, "bob").await, [1]);
+    });
+}
