@@ -117,7 +117,7 @@ fn payer(
 
 fn context() -> annals::Context {
     let ids = Arc::new(annals_testkit::seed::SeededIds::new(1));
-    annals::__private::context(NOW, 1, ids, annals::Request::default())
+    annals::Context::new(NOW, 1, ids, annals::Request::default())
 }
 
 async fn take(charged: Result<Charged, NoAnswer>) -> (Result<PaymentFact, NoAnswer>, Vec<String>) {
