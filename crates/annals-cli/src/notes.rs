@@ -3,11 +3,14 @@
 //! In: lines and a progress of known length. Out: the lines, above the bar if there is one; on no terminal a line every
 //! five seconds instead of a bar; with `--quiet` only errors. Nobody listening is no error.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::failure::Failure;
 use crate::paint::Paint;
@@ -72,20 +75,25 @@ impl Notes {
             ProgressDrawTarget::stderr_with_hz(10)
         };
         let bar = ProgressBar::with_draw_target(Some(total), target);
-        let style = "{msg} {wide_bar} {pos}/{len} {per_sec} ETA {eta}";
-        bar.set_style(ProgressStyle::with_template(style).expect("the template has known fields only"));
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {rate} ETA {eta}");
+        let style = style.expect("the template has known fields only");
+        bar.set_style(
+            style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // A bar that cannot be drawn for once is drawn the next time.
+                let _undrawn = write!(out, "{:.0}/s", state.per_sec());
+            }),
+        );
         bar.set_message(what.to_owned());
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
-        let said = Mutex::new(Instant::now());
-        let lines = !self.quiet && !on_terminal;
+        let (over, running) = mpsc::channel();
+        if !self.quiet && !on_terminal {
+            let (notes, bar) = (self.clone(), bar.clone());
+            thread::spawn(move || tell(&notes, &bar, &running));
+        }
         Progress {
             notes: self.clone(),
             bar,
-            lines,
-            said,
-            began: Instant::now(),
-            what: what.to_owned(),
-            total,
+            _over: over,
         }
     }
 }
@@ -94,49 +102,49 @@ impl Notes {
 pub(crate) struct Progress {
     notes: Notes,
     bar: ProgressBar,
-    lines: bool,
-    said: Mutex<Instant>,
-    began: Instant,
-    what: String,
-    total: u64,
+    /// Whoever tells of it hears through this that it is over.
+    _over: mpsc::Sender<()>,
 }
 
 impl Progress {
     /// So much is done. Cheap; may be called from anywhere, and often.
     pub(crate) fn reached(&self, done: u64) {
         self.bar.set_position(done);
-        if !self.lines {
-            return;
-        }
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.elapsed() >= LINE_EVERY {
-            *said = Instant::now();
-            self.notes
-                .note(&line(&self.what, done, self.total, self.began.elapsed()));
-        }
     }
-}
 
-/// `feeding 1200/4000, 300/s, 9 s left`.
-fn line(what: &str, done: u64, total: u64, spent: Duration) -> String {
-    let rate = done as f64 / spent.as_secs_f64().max(0.001);
-    let left = if rate > 0.0 {
-        total.saturating_sub(done) as f64 / rate
-    } else {
-        f64::INFINITY
-    };
-    let left = if left.is_finite() {
-        format!("{left:.0} s left")
-    } else {
-        "waiting for the first".to_owned()
-    };
-    format!("{what} {done}/{total}, {rate:.0}/s, {left}")
+    /// What is being done, from now on.
+    #[cfg(feature = "demo")]
+    pub(crate) fn now(&self, what: &'static str) {
+        self.bar.set_message(what);
+    }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
         *self.notes.bar.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Says a line every few seconds until the progress is over.
+fn tell(notes: &Notes, bar: &ProgressBar, running: &mpsc::Receiver<()>) {
+    while let Err(RecvTimeoutError::Timeout) = running.recv_timeout(LINE_EVERY) {
+        let total = bar.length().unwrap_or_default();
+        notes.note(&line(&bar.message(), bar.position(), total, bar.elapsed()));
+    }
+}
+
+/// `feeding 1200/4000, 300/s, 9 s left`.
+fn line(what: &str, done: u64, total: u64, spent: Duration) -> String {
+    let seconds = spent.as_secs_f64();
+    let rate = done as f64 / seconds.max(0.001);
+    match done {
+        0 => format!("{what} 0/{total}, waiting for the first"),
+        done if done >= total => format!("{what} {done}/{total}, {seconds:.0} s so far"),
+        done => {
+            let left = (total - done) as f64 / rate;
+            format!("{what} {done}/{total}, {rate:.0}/s, {left:.0} s left")
+        }
     }
 }
 
@@ -165,8 +173,12 @@ mod tests {
             "feeding 1200/4000, 300/s, 9 s left"
         );
         assert_eq!(
+            line("waiting", 9, 9, Duration::from_secs(7)),
+            "waiting 9/9, 7 s so far"
+        );
+        assert_eq!(
             line("feeding", 0, 9, Duration::from_secs(1)),
-            "feeding 0/9, 0/s, waiting for the first"
+            "feeding 0/9, waiting for the first"
         );
     }
 }

@@ -243,7 +243,8 @@ impl Program {
 fn log(session: &Session) {
     let level = match (session.settings.quiet, session.settings.verbose) {
         (true, _) => "error",
-        (false, 0) => "warn",
+        // Attempts that fail and are tried again are many where a payment provider is slow, and none is the last word.
+        (false, 0) => "warn,annals::inbox=error",
         (false, 1) => "info",
         (false, 2) => "debug",
         (false, _) => "trace",

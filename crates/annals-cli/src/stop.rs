@@ -30,11 +30,10 @@ impl Stop {
     /// Listens from now on, for as long as the runtime runs. From here on signals end nothing by themselves.
     pub(crate) fn listen() -> Self {
         let (count, asked) = watch::channel(0_u32);
+        let signals =
+            signal(SignalKind::terminate()).and_then(|one| Ok((one, signal(SignalKind::interrupt())?)));
         tokio::spawn(async move {
-            let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-                return;
-            };
-            let Ok(mut interrupt) = signal(SignalKind::interrupt()) else {
+            let Ok((mut terminate, mut interrupt)) = signals else {
                 return;
             };
             while tokio::select! {

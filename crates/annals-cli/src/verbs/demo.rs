@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use ordering::demo::{Demo, DemoError, DemoOptions};
+use ordering::feed::FeedProgress;
 use ordering::intake::{Fault, Intake, IntakeError};
 use ordering::report::Report;
 use serde_json::json;
@@ -233,7 +234,13 @@ fn next(data: &Path, address: Option<&String>) -> [String; 3] {
 async fn feed(demo: &Demo, intake: &Intake, began: Instant, session: &Session) -> Result<Report, Failure> {
     let total = intake.invoices.len() as u64;
     let progress = session.notes.progress("feeding invoices", total);
-    let fed = demo.feed(intake, began, |at| progress.reached(at.done)).await;
+    let reached = |at: FeedProgress| {
+        progress.reached(at.done);
+        if at.done == at.total {
+            progress.now("waiting for the last effects");
+        }
+    };
+    let fed = demo.feed(intake, began, reached).await;
     fed.map_err(|error| failure(&error))
 }
 

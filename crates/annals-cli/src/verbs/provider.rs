@@ -7,7 +7,7 @@ use std::io::Read;
 
 use clap::Args;
 use ordering::provider::{Options as ProviderOptions, ServeError, serve};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
@@ -28,6 +28,14 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), Failure> {
+    // Before it says where it is: whoever reads that may send a signal at once.
+    let end = if options.exit_with_parent {
+        End::Parent {
+            _deaf: signal(SignalKind::interrupt()).ok(),
+        }
+    } else {
+        End::Signal(Stop::listen())
+    };
     let config = options.provider.config(&session.settings.data);
     let provider = serve(config)
         .await
@@ -44,10 +52,7 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         .out
         .line(&format!("listening on http://{}", provider.address()))?;
     session.out.flush()?;
-    match options.exit_with_parent {
-        true => parent_ended().await,
-        false => Stop::listen().asked().await,
-    }
+    end.wait().await;
     provider.stop().await;
     Ok(())
 }
@@ -60,11 +65,26 @@ fn exit_of(error: &ServeError) -> Exit {
     }
 }
 
-/// Resolves when standard input closes. Ctrl-C goes to every process of a terminal; this one leaves it to its parent,
-/// which may still have payments under way. SIGTERM ends it as ever.
+/// What ends it.
+enum End {
+    /// Ctrl-C or SIGTERM.
+    Signal(Stop),
+    /// Standard input closes. Ctrl-C goes to every process of a terminal; this one leaves it to its parent, which may
+    /// still have payments under way. SIGTERM ends it as ever.
+    Parent { _deaf: Option<Signal> },
+}
+
+impl End {
+    async fn wait(self) {
+        match self {
+            Self::Signal(stop) => stop.asked().await,
+            Self::Parent { _deaf } => parent_ended().await,
+        }
+    }
+}
+
+/// Resolves when standard input closes.
 async fn parent_ended() {
-    // From here on, and as long as it lives, the signal does nothing.
-    let _deaf = signal(SignalKind::interrupt());
     let (closed, ended) = oneshot::channel::<()>();
     std::thread::spawn(move || {
         let mut piece = [0; 256];
