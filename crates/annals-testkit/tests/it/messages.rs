@@ -561,3 +561,46 @@ fn what_waits_is_bounded_and_nothing_is_lost_for_it() {
         assert_eq!(delivered(stage, "bob").await, [1]);
     });
 }
+
+#[test]
+fn of_two_instances_only_one_at_a_time_has_effects() {
+    let slow = Faults {
+        slow_appends: 150,
+        ..Faults::default()
+    };
+    for seed in crate::crash::seeds(20) {
+        Chain::with_faults(seed, slow).run(async |stage| {
+            stage.service("desks", crate::school::desks).await;
+            let twin = stage.twin("desks", crate::school::desks).await;
+            let give = |who: &str| {
+                let command = crate::school::GiveDesk {
+                    student: crate::school::student(who),
+                };
+                let data = serde_json::to_vec(&command).unwrap();
+                let message = wired(stage, "desks.give", &[&format!("student:{who}")], data);
+                Wired {
+                    topic: "desks.commands".into(),
+                    ..message
+                }
+            };
+            for number in 0..12 {
+                let who = if number % 4 == 0 {
+                    format!("tall{number}")
+                } else {
+                    format!("s{number}")
+                };
+                send(stage, vec![give(&who)]).await;
+                tokio::time::sleep(Duration::from_millis(stage.seed().below(300))).await;
+            }
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            twin.kill().await;
+            stage.settle().await;
+            let history = stage.history("desks").await;
+            let mut about: Vec<&str> = history.iter().map(|event| event.tags[0].as_str()).collect();
+            about.sort_unstable();
+            let all = about.len();
+            about.dedup();
+            assert_eq!((about.len(), all), (12, 12), "seed {seed}: {history:#?}");
+        });
+    }
+}

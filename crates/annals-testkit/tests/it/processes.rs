@@ -1,16 +1,17 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use annals::ground::record::{COMMAND_REFUSED, PROCESS_STEPPED, TIMER_FIRED};
 use annals::{Command, Effects, Key, Message, Model, On, Process, Refused};
 use annals_core::event::Visibility;
-use annals_testkit::chain::{Chain, Stage};
+use annals_testkit::chain::{Chain, Faults, Stage};
 use annals_testkit::replay;
 use serde::{Deserialize, Serialize};
 
 use crate::school::{
     Admission, Desk, DeskGiven, DeskReturned, Enrol, FEE_PATIENCE, FeePaid, FeeRefunded, GiveDesk, Open,
-    ROUND, RefundFee, SeatTaken, StudentId, TakeBackDesk, TakeFee, Timetable, Withdraw, course, school,
-    student,
+    ROUND, RefundFee, SeatFact, SeatTaken, StudentId, TakeBackDesk, TakeFee, Timetable, Withdraw, course,
+    school, student,
 };
 
 async fn enrolled(stage: &Stage, who: &str) {
@@ -482,4 +483,116 @@ fn the_recorder_has_every_public_message_once_and_nothing_private() {
             assert!(recorded.iter().all(|event| event.metadata.topic.is_some()));
         });
     }
+}
+
+/// Wakes a while after a seat was taken, unless it is freed before.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Nap {}
+
+impl Model for Nap {
+    type Key = StudentId;
+    type Event = SeatFact;
+
+    fn apply(&mut self, _: &SeatFact) {}
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wake;
+
+const NAP: Duration = Duration::from_millis(100);
+
+impl Process for Nap {
+    const NAME: &'static str = "nap";
+    type Timer = Wake;
+
+    fn react(&self, on: On<'_, SeatFact, Wake>, effects: &mut Effects<Wake>) {
+        match on {
+            On::Event(SeatFact::Taken(_)) => effects.after(NAP, Wake),
+            On::Event(SeatFact::Freed(_)) => effects.cancel(&Wake),
+            On::Timer(_) | On::Refused(_) => {}
+        }
+    }
+}
+
+/// What happened to the timer of each student, in order: `set`, `cancelled`, `fired`.
+async fn naps(stage: &Stage) -> BTreeMap<String, Vec<&'static str>> {
+    let mut naps: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for event in stage.history("courses").await {
+        let who = event
+            .tags
+            .iter()
+            .find(|tag| tag.kind() == "student")
+            .map(ToString::to_string);
+        let what = match &event.event_type {
+            name if *name == TIMER_FIRED => "fired",
+            name if *name == PROCESS_STEPPED => {
+                let stepped: serde_json::Value = serde_json::from_slice(&event.data).unwrap();
+                if stepped["effects"][0]["after"].is_object() {
+                    "set"
+                } else {
+                    "cancelled"
+                }
+            }
+            _ => continue,
+        };
+        naps.entry(who.unwrap()).or_default().push(what);
+    }
+    naps
+}
+
+#[test]
+fn a_timer_that_is_cancelled_as_it_fires_does_one_or_the_other() {
+    let slow = Faults {
+        slow_appends: 20,
+        ..Faults::default()
+    };
+    let (mut fired, mut cancelled) = (0, 0);
+    for seed in crate::crash::seeds(20) {
+        Chain::with_faults(seed, slow).run(async |stage| {
+            let service = stage
+                .service("courses", |service| {
+                    crate::school::courses(service).process::<Nap>()
+                })
+                .await;
+            let open = Open {
+                course: course("maths"),
+                seats: 1_000,
+            };
+            service.execute(open).await.unwrap();
+            for number in 0..20 {
+                let who = || student(&format!("s{number}"));
+                let maths = || course("maths");
+                service
+                    .execute(Enrol {
+                        student: who(),
+                        course: maths(),
+                    })
+                    .await
+                    .unwrap();
+                let around = NAP - Duration::from_millis(2) + Duration::from_millis(stage.seed().below(4));
+                tokio::time::sleep(around).await;
+                service
+                    .execute(Withdraw {
+                        student: who(),
+                        course: maths(),
+                    })
+                    .await
+                    .unwrap();
+            }
+            stage.pass(NAP).await;
+            for (who, what) in naps(stage).await {
+                match what[..] {
+                    ["set", "fired", "cancelled"] => fired += 1,
+                    ["set", "cancelled"] => cancelled += 1,
+                    _ => panic!("seed {seed}: {who}: {what:?}"),
+                }
+            }
+            assert_eq!(service.status().await.timers, 0);
+            replay::process::<Nap>(&service).await;
+        });
+    }
+    assert!(
+        fired > 20 && cancelled > 20,
+        "{fired} fired, {cancelled} cancelled: one of the two was not tried"
+    );
 }
