@@ -1,4 +1,4 @@
-//! The shop over HTTP: place, look at and cancel orders ([`orders`]), and ask the read models ([`views`]).
+//! The shop over HTTP: place, look at and cancel orders (`orders`), and ask the read models (`views`).
 //!
 //! What every node offers (events, live streams, health, metrics, commands by name) is not here.
 
