@@ -6,3 +6,14 @@ mod folder;
 mod node;
 mod exits;
 mod starter;
+/// How the system looks from outside.
+mod outside;
+/// The system and its provider, killed again and again.
+mod kill;
+/// Plain sums over a file of invoices, shared with the example's own tests.
+#[path = "../../../../examples/ordering/tests/it/oracle.rs"]
+mod oracle;
+/// Files of invoices through the whole system.
+mod feed;
+/// Read models deleted and damaged.
+mod rebuild;
