@@ -12,6 +12,8 @@ use super::server::Config;
 
 /// Its port and moods.
 #[derive(Debug, Args)]
+// Whoever takes these in may call his own struct the same; clap would take the two for one group.
+#[group(skip)]
 pub struct Options {
     /// The port on loopback; 0 lets the system choose
     #[arg(long, default_value_t = 0)]
