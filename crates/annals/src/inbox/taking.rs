@@ -224,7 +224,10 @@ impl Inbox {
             ..Append::default()
         };
         match self.hub.append(append).await {
-            Err(AppendError::IdTaken { .. }) => self.copy_one_by_one(copies).await?,
+            // Some are there already, or together they are more than a store takes at once.
+            Err(AppendError::IdTaken { .. } | AppendError::Invalid(_)) => {
+                self.copy_one_by_one(copies).await?;
+            }
             Err(error) => return Err(error.to_string()),
             Ok(_) => {}
         }

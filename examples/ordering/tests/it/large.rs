@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use annals::{Effects, Model, On, Process, ServiceBuilder};
 use annals_sqlite::Sqlite;
 use annals_testkit::chain::{Chain, Stage};
 use futures_util::future::join_all;
 use ordering::contract::keys::{DeliveryId, OrderId, Sku};
-use ordering::contract::orders::{Line, Pieces, PlaceOrder};
+use ordering::contract::orders::{Line, OrderPlaced, Pieces, PlaceOrder};
 use ordering::contract::stock::ReceiveGoods;
 use ordering::orders::order::{LINES_MAX, Order, Stage as Step};
 use ordering::payments::charge::Payer;
 use ordering::{orders, payments, shipping, stock};
+use serde::Serialize;
 
 use super::bank::Bank;
 
@@ -89,8 +91,26 @@ fn an_order_of_as_many_articles_as_there_may_be_is_shipped() {
     });
 }
 
+/// Sees every order, and does nothing about it.
+#[derive(Default, Serialize)]
+struct Watching;
+
+impl Model for Watching {
+    type Key = OrderId;
+    type Event = OrderPlaced;
+
+    fn apply(&mut self, _: &OrderPlaced) {}
+}
+
+impl Process for Watching {
+    const NAME: &'static str = "watching";
+    type Timer = ();
+
+    fn react(&self, _: On<'_, OrderPlaced, ()>, _: &mut Effects<()>) {}
+}
+
 /// Each is a message of 64 KiB, and the note that it was sent is as large: together they are more than a store takes
-/// in one append, for the process that sends them and for the recorder that keeps them.
+/// in one append, for the process that sends them, for another service that copies them, and for the recorder.
 #[test]
 fn what_many_large_orders_want_at_once_is_more_than_one_append() {
     const ORDERS: usize = 300;
@@ -99,6 +119,9 @@ fn what_many_large_orders_want_at_once_is_more_than_one_append() {
             .service("recorder", |recorder| recorder.records_everything())
             .await;
         stage.stop("recorder").await;
+        let watching = |watcher: ServiceBuilder| watcher.process::<Watching>().listens_to("orders");
+        stage.service("watcher", watching).await;
+        stage.stop("watcher").await;
         start_orders(stage).await;
         let orders = stage.running("orders");
         let placing = (0..ORDERS).map(|n| {
@@ -115,7 +138,10 @@ fn what_many_large_orders_want_at_once_is_more_than_one_append() {
         stage.settle().await;
         stage.restart("orders").await;
         stage.restart("recorder").await;
+        stage.restart("watcher").await;
         stage.settle().await;
+        let copied = stage.history("watcher").await;
+        assert_eq!(copied.len(), ORDERS);
         let recorded = stage.history("recorder").await;
         let count = |name: &str| {
             recorded
