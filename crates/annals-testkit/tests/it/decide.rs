@@ -126,6 +126,27 @@ fn decisions_see_what_was_decided_before_them() {
 }
 
 #[test]
+fn a_key_that_is_too_long_empty_or_unprintable_is_refused_before_anything_happens() {
+    Chain::new(1).run(async |stage| {
+        let service = stage.service("courses", courses).await;
+        for key in ["x".repeat(256), String::new(), "line\nbreak".to_owned()] {
+            let error = service
+                .execute(open("maths", 3))
+                .idempotency_key(key)
+                .await
+                .unwrap_err();
+            assert_eq!(error.code(), "invalid_idempotency_key");
+        }
+        assert_eq!(service.store().end().get(), 0);
+        service
+            .execute(open("maths", 3))
+            .idempotency_key("x".repeat(255))
+            .await
+            .unwrap();
+    });
+}
+
+#[test]
 fn a_key_makes_a_command_one_also_after_a_restart() {
     Chain::new(1).run(async |stage| {
         let service = stage.service("courses", courses).await;

@@ -67,6 +67,13 @@ impl<C: Decide> Errand<C> {
         };
         let wanted = C::Boundary::want(&command).map_err(wrong)?;
         let tags = command.tags().map_err(wrong)?;
+        if let Some(found) = how
+            .idempotency_key
+            .as_ref()
+            .filter(|key| !is_idempotency_key(key))
+        {
+            return Err(ExecuteError::IdempotencyKey { bytes: found.len() });
+        }
         let request = recording.correlated(&how.request);
         let key = how.idempotency_key.as_ref().map(|key| {
             let data = serde_json::to_vec(&command).unwrap_or_default();
@@ -158,4 +165,8 @@ impl<C: Decide> Errand<C> {
         });
         keys.any(|key| key == found)
     }
+}
+
+fn is_idempotency_key(key: &str) -> bool {
+    (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) && !key.chars().any(char::is_control)
 }

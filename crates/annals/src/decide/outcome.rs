@@ -101,6 +101,14 @@ pub enum ExecuteError<R: Refusal> {
         /// The command.
         command: &'static str,
     },
+    /// The idempotency key cannot be one. Use a shorter or a printable one.
+    #[error(
+        "expected an idempotency key of 1 to 255 bytes without control characters, found one of {bytes} bytes"
+    )]
+    IdempotencyKey {
+        /// How many bytes it has.
+        bytes: usize,
+    },
     /// The idempotency key was used for another command. Use a new key for a new request.
     #[error("the idempotency key {key:?} was used before with another command")]
     KeyReused {
@@ -136,7 +144,9 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Refused(_) | Self::RefusedBefore(_) => ErrorKind::Refused,
             Self::Contended { .. } | Self::Moved { .. } => ErrorKind::Conflict,
             Self::StaleBuild { .. } | Self::Panicked { .. } => ErrorKind::Unavailable,
-            Self::KeyReused { .. } | Self::Key { .. } | Self::Encode(_) => ErrorKind::Invalid,
+            Self::KeyReused { .. } | Self::IdempotencyKey { .. } | Self::Key { .. } | Self::Encode(_) => {
+                ErrorKind::Invalid
+            }
             Self::Fold(FoldError::Read(read)) | Self::Read(read) => read.kind(),
             Self::Fold(FoldError::Decode { .. }) => ErrorKind::Unavailable,
             Self::Append(append) => append.kind(),
@@ -153,6 +163,7 @@ impl<R: Refusal> ExecuteError<R> {
             Self::StaleBuild { .. } => "stale_build".into(),
             Self::Panicked { .. } => "panicked".into(),
             Self::KeyReused { .. } => "idempotency_key_reused".into(),
+            Self::IdempotencyKey { .. } => "invalid_idempotency_key".into(),
             Self::Key { .. } => "invalid_key".into(),
             Self::Encode(_) => "invalid_event".into(),
             other => other.kind().to_string().replace(' ', "_"),
@@ -169,6 +180,7 @@ impl<R: Refusal> ExecuteError<R> {
             Self::Moved { tag, expected, found } => ExecuteError::Moved { tag, expected, found },
             Self::StaleBuild { command, unknown } => ExecuteError::StaleBuild { command, unknown },
             Self::KeyReused { key } => ExecuteError::KeyReused { key },
+            Self::IdempotencyKey { bytes } => ExecuteError::IdempotencyKey { bytes },
             Self::Key { command, source } => ExecuteError::Key { command, source },
             Self::Encode(source) => ExecuteError::Encode(source),
             Self::Fold(source) => ExecuteError::Fold(source),

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::decide::decider::Decider;
-use crate::decide::errand::{How, IDEMPOTENCY_KEY_BYTES_MAX};
+use crate::decide::errand::How;
 use crate::decide::outcome::{Done, ExecuteError};
 use crate::define::boundary::Fold;
 use crate::define::command::Decide;
@@ -336,11 +336,6 @@ impl<C: Decide> IntoFuture for Execute<C> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { self.service.inner.decider.execute(self.command, self.how).await })
     }
-}
-
-/// Whether a text can be an idempotency key.
-pub fn is_idempotency_key(key: &str) -> bool {
-    (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) && !key.chars().any(char::is_control)
 }
 
 /// A read model did not get there in time. Ask again, or answer 503.
