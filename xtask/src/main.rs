@@ -1,7 +1,8 @@
 //! `cargo xtask`: the project's own commands.
 //!
 //! In: a command line. Out: the gate that every change passes, the rules of the house, the crate arrows; the
-//! exit code is 0 when all went well and 1 otherwise. It needs cargo with rustfmt and clippy, and nothing else.
+//! exit code is 0 when all went well and 1 otherwise. It needs cargo with rustfmt and clippy; what servers need
+//! is looked for only where servers are asked for.
 
 use std::{
     env, fs,
@@ -11,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
 
 mod finding;
 mod attrs;
@@ -21,8 +23,10 @@ mod tally;
 mod cargo;
 mod long;
 mod tidy;
+mod services;
 mod gate;
 
+use services::{Place, Server, Up};
 use tidy::arrows;
 use tree::Tree;
 
@@ -64,6 +68,56 @@ enum Verb {
         #[arg(long)]
         write: bool,
     },
+    /// Real servers for tests, on loopback, in a folder of the project's own.
+    Services {
+        #[command(subcommand)]
+        order: Order,
+    },
+}
+
+/// What to do with servers. Where none is named, all are meant.
+#[derive(Subcommand)]
+enum Order {
+    /// Starts servers, and fetches them first where they are not there.
+    Up {
+        /// Which.
+        servers: Vec<Server>,
+    },
+    /// Stops servers; their data stay.
+    Down {
+        /// Which.
+        servers: Vec<Server>,
+        /// Remove their data, settings and logs too.
+        #[arg(long)]
+        wipe: bool,
+    },
+    /// Prints a line `name url` per server that runs.
+    Status {
+        /// The form of what is printed.
+        #[arg(short, long, value_enum, default_value_t = Form::Text)]
+        output: Form,
+    },
+    /// Kills a server as a crash would; its data stay.
+    Kill {
+        /// Which.
+        server: Server,
+    },
+    /// Stops the clock of a server; its connections stay open.
+    Pause {
+        /// Which.
+        server: Server,
+    },
+    /// Lets a paused server go on.
+    Resume {
+        /// Which.
+        server: Server,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Form {
+    Text,
+    Json,
 }
 
 #[derive(clap::Args)]
@@ -105,7 +159,56 @@ fn run(verb: Verb) -> Result<bool> {
         }
         Verb::Tidy { rule } => run_tidy(&Tree::load(&root)?, &rule),
         Verb::Arrows { write } => run_arrows(&Tree::load(&root)?, &root.join(arrows::PAGE), write),
+        Verb::Services { order } => run_services(&Place::of(&root)?, order),
     }
+}
+
+fn run_services(place: &Place, order: Order) -> Result<bool> {
+    let or_all = |named: Vec<Server>| {
+        if named.is_empty() {
+            Server::ALL.into()
+        } else {
+            named
+        }
+    };
+    match order {
+        Order::Up { servers } => {
+            let up = services::up(place, &or_all(servers));
+            return Ok(!up
+                .iter()
+                .any(|(_, up)| matches!(up, Up::Missing(_) | Up::Failed(_))));
+        }
+        Order::Down { servers, wipe } => services::down(place, &or_all(servers), wipe)?,
+        Order::Status { output } => print_status(place, output)?,
+        Order::Kill { server } => services::kill(place, server)?,
+        Order::Pause { server } => services::pause(place, server, true)?,
+        Order::Resume { server } => services::pause(place, server, false)?,
+    }
+    Ok(true)
+}
+
+fn print_status(place: &Place, form: Form) -> Result<()> {
+    let running = services::status(place)?;
+    match form {
+        Form::Text => {
+            for one in running {
+                println!(
+                    "{} {}{}",
+                    one.server,
+                    one.url,
+                    if one.paused { " paused" } else { "" }
+                );
+            }
+        }
+        Form::Json => {
+            let all = running.iter().map(|one| {
+                let name = one.server.name();
+                json!({ "name": name, "url": one.url, "pid": one.pid, "paused": one.paused })
+            });
+            println!("{}", Value::Array(all.collect()));
+        }
+    }
+    Ok(())
 }
 
 fn run_tidy(tree: &Tree, rules: &[String]) -> Result<bool> {
