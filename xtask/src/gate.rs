@@ -1,17 +1,26 @@
 //! The gate: steps in a row, each announced, timed and judged.
 //!
 //! In: what to run and how strictly. Out: the output of every step as it comes, a table at the end, and whether
-//! all went well. A failing step stops the row unless told to keep going; the table tells what was not run.
+//! all went well. A failing step stops the row unless told to keep going; the table tells what was not run, and so
+//! do lines below it where a server was missing.
 
-use std::{fmt::Write, path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, env, fmt::Write, path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, long, tally::Tally, tidy, tree::Tree};
+use crate::{
+    cargo, marked,
+    services::{Place, Server},
+    tally::Tally,
+    tidy,
+    tree::Tree,
+};
 
 mod plan;
+mod session;
 
-use plan::{Step, Work};
+use plan::{Brokers, Step, Work};
+use session::Session;
 
 /// How to run a gate.
 pub(crate) struct Options {
@@ -21,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) keep_going: bool,
     /// Names of the steps to run; all when empty.
     pub(crate) only: Vec<String>,
+    /// Leave out what needs servers.
+    pub(crate) no_servers: bool,
 }
 
 /// Runs the quick gate and answers whether all went well.
@@ -35,19 +46,47 @@ pub(crate) fn check(options: &Options) -> Result<bool> {
     Ok(report.failures() == 0)
 }
 
-/// Runs the quick gate and the long tests, ends with the line `N passed, M failed`, and answers whether all
-/// went well.
+/// Runs the quick gate and the marked tests, ends with the line `N passed, M failed`, and answers whether all
+/// went well. Servers that it starts are gone when it returns.
 ///
 /// # Errors
 /// As for [`check`].
 pub(crate) fn test(options: &Options) -> Result<bool> {
     let tree = Tree::load(&options.root)?;
-    let steps = chosen(plan::whole(&long::find(&tree)), &options.only)?;
+    let steps = chosen(plan::whole(&marked::find(&tree)), &options.only)?;
+    let (steps, left_out): (Vec<Step>, Vec<Step>) = steps
+        .into_iter()
+        .partition(|step| !(options.no_servers && needs_servers(step)));
     let report = Report::of(options, &tree, &steps)?;
     let tally = report.tally();
     print!("\n{}", report.table());
+    let asked = Server::ALL.map(|server| (server, "left out, as asked for by --no-servers".to_owned()));
+    print!("{}", missing(&steps, &report.missing));
+    print!("{}", missing(&left_out, &asked.into()));
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     Ok(report.failures() == 0)
+}
+
+fn needs_servers(step: &Step) -> bool {
+    matches!(step.work, Work::Services(_) | Work::Brokers(_))
+}
+
+/// A line per suite that could not run for want of its server.
+fn missing(steps: &[Step], reasons: &BTreeMap<Server, String>) -> String {
+    let mut lines = String::new();
+    for step in steps {
+        let Work::Brokers(brokers) = &step.work else {
+            continue;
+        };
+        for (server, suite) in &brokers.suites {
+            if let Some(why) = reasons.get(server) {
+                let (name, count) = (&step.name, suite.count());
+                writeln!(lines, "not run: {name}, {count} of {server}: {why}")
+                    .expect("writing to a string cannot fail");
+            }
+        }
+    }
+    lines
 }
 
 fn chosen(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
@@ -58,7 +97,11 @@ fn chosen(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
         let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
         bail!("no step is called `{unknown}`; there are {}", names.join(", "));
     }
-    let wanted = |step: &Step| only.is_empty() || only.contains(&step.name);
+    let named = |step: &Step| only.is_empty() || only.contains(&step.name);
+    let brokers = steps
+        .iter()
+        .any(|step| named(step) && matches!(step.work, Work::Brokers(_)));
+    let wanted = |step: &Step| named(step) || (brokers && matches!(step.work, Work::Services(_)));
     Ok(steps.into_iter().filter(wanted).collect())
 }
 
@@ -78,22 +121,29 @@ struct Row {
 
 struct Report {
     rows: Vec<Row>,
+    /// Servers that were needed and did not run, with the reason.
+    missing: BTreeMap<Server, String>,
 }
 
 impl Report {
     /// Runs the steps.
     fn of(options: &Options, tree: &Tree, steps: &[Step]) -> Result<Self> {
-        let mut report = Self { rows: Vec::new() };
+        let mut session = Session::new(Place::of(&options.root)?)?;
+        let mut report = Self {
+            rows: Vec::new(),
+            missing: BTreeMap::new(),
+        };
         let mut stopped = false;
         for step in steps {
             let row = if stopped {
                 not_run(step)
             } else {
-                run(options, tree, step)?
+                run(options, tree, &mut session, step)?
             };
             stopped |= matches!(row.verdict, Verdict::Failed(_)) && !options.keep_going;
             report.rows.push(row);
         }
+        report.missing.clone_from(&session.missing);
         Ok(report)
     }
 
@@ -150,23 +200,25 @@ fn not_run(step: &Step) -> Row {
     }
 }
 
-fn run(options: &Options, tree: &Tree, step: &Step) -> Result<Row> {
+fn run(options: &Options, tree: &Tree, session: &mut Session, step: &Step) -> Result<Row> {
     println!("\n== {}", step.name);
     let begun = Instant::now();
-    let (tally, failure) = match &step.work {
-        Work::Tidy => (Tally::default(), run_tidy(tree)?),
+    let done = match &step.work {
+        Work::Tidy => Some((Tally::default(), run_tidy(tree)?)),
+        Work::Services(servers) => {
+            // A runner has to have what is needed; a desk may lack some of it.
+            let strict = env::var("CI").is_ok_and(|ci| ci == "true");
+            Some((Tally::default(), session.bring_up(servers, strict)))
+        }
+        Work::Brokers(brokers) => run_brokers(options, session, brokers)?,
         Work::Cargo {
             args,
             variables,
             tests_min,
-        } => {
-            let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            let done = cargo::run(&options.root, &args, variables)?;
-            (
-                done.tally,
-                done.failure.or_else(|| too_few(done.tally, *tests_min)),
-            )
-        }
+        } => Some(run_cargo(options, session, args, variables, *tests_min)?),
+    };
+    let Some((tally, failure)) = done else {
+        return Ok(not_run(step));
     };
     if let Some(why) = &failure {
         println!("== {} failed: {why}", step.name);
@@ -180,11 +232,37 @@ fn run(options: &Options, tree: &Tree, step: &Step) -> Result<Row> {
     })
 }
 
+/// Tests that were counted, and why the run failed, if it did.
+type Done = (Tally, Option<String>);
+
+/// None when no server that the tests need is up.
+fn run_brokers(options: &Options, session: &Session, brokers: &Brokers) -> Result<Option<Done>> {
+    let Some((args, tests_min)) = brokers.with(&session.up) else {
+        println!("   no server that it needs is up");
+        return Ok(None);
+    };
+    run_cargo(options, session, &args, &[], tests_min).map(Some)
+}
+
+fn run_cargo(
+    options: &Options,
+    session: &Session,
+    args: &[String],
+    variables: &[(&'static str, String)],
+    tests_min: u64,
+) -> Result<Done> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let variables = [session.variables().as_slice(), variables].concat();
+    let done = cargo::run(&options.root, &args, &variables)?;
+    let failure = done.failure.or_else(|| too_few(done.tally, tests_min));
+    Ok((done.tally, failure))
+}
+
 /// A test that is there but did not run must not look like one that passed.
 fn too_few(tally: Tally, expected: u64) -> Option<String> {
     (tally.ran() < expected).then(|| {
         format!(
-            "the sources mark {expected} long tests, but only {} ran; is one of them switched off?",
+            "the sources mark {expected} such tests, but only {} ran; is one of them switched off?",
             tally.ran()
         )
     })

@@ -21,9 +21,9 @@ mod tree;
 mod markdown;
 mod tally;
 mod cargo;
-mod long;
-mod tidy;
 mod services;
+mod marked;
+mod tidy;
 mod gate;
 
 use services::{Place, Server, Up};
@@ -48,7 +48,7 @@ enum Verb {
         #[command(flatten)]
         gate: Gate,
     },
-    /// What CI runs: the quick gate, the integration tests and every test marked `long: …`.
+    /// What CI runs: the quick gate, the integration tests and every test marked `long: …` or `broker: …`.
     Test {
         #[command(flatten)]
         gate: Gate,
@@ -144,19 +144,15 @@ fn main() -> ExitCode {
 /// Carries a command out and answers whether all went well.
 fn run(verb: Verb) -> Result<bool> {
     let root = root()?;
-    let options = |gate: Gate| gate::Options {
+    let options = |gate: Gate, no_servers: bool| gate::Options {
         root: root.clone(),
         keep_going: gate.keep_going,
         only: gate.only,
+        no_servers,
     };
     match verb {
-        Verb::Check { gate } => gate::check(&options(gate)),
-        Verb::Test { gate, no_servers } => {
-            if no_servers {
-                println!("--no-servers changes nothing: no test needs a server yet");
-            }
-            gate::test(&options(gate))
-        }
+        Verb::Check { gate } => gate::check(&options(gate, false)),
+        Verb::Test { gate, no_servers } => gate::test(&options(gate, no_servers)),
         Verb::Tidy { rule } => run_tidy(&Tree::load(&root)?, &rule),
         Verb::Arrows { write } => run_arrows(&Tree::load(&root)?, &root.join(arrows::PAGE), write),
         Verb::Services { order } => run_services(&Place::of(&root)?, order),

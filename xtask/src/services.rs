@@ -6,7 +6,9 @@
 //! It does not know what the servers are used for.
 
 use std::{
-    fmt, fs, thread,
+    fmt, fs,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -96,11 +98,16 @@ pub(crate) fn up(place: &Place, servers: &[Server]) -> Vec<(Server, Up)> {
 }
 
 fn up_one(place: &Place, server: Server) -> Up {
-    match living(place, server) {
-        Ok(Some(_)) => return Up::Running,
-        Ok(None) => {}
-        Err(error) => return Up::Failed(error),
-    }
+    let up = match living(place, server) {
+        Ok(Some(_)) => Up::Running,
+        Ok(None) => fetch_and_start(place, server),
+        Err(error) => Up::Failed(error),
+    };
+    println!("   {server}: {up}");
+    up
+}
+
+fn fetch_and_start(place: &Place, server: Server) -> Up {
     let artifact = match server {
         Server::RabbitMq => rabbitmq::fetch(place),
         Server::Kafka => kafka::fetch(place),
@@ -108,15 +115,13 @@ fn up_one(place: &Place, server: Server) -> Up {
         Server::Artemis => artemis::fetch(place),
         Server::Nats => nats::fetch(place),
     };
-    let up = match artifact {
+    match artifact {
         Ok(artifact) => start(place, server, &artifact).unwrap_or_else(Up::Failed),
         Err(why) => Up::Missing(why),
-    };
-    println!("   {server}: {up}");
-    up
+    }
 }
 
-fn start(place: &Place, server: Server, artifact: &std::path::Path) -> Result<Up> {
+fn start(place: &Place, server: Server, artifact: &Path) -> Result<Up> {
     let run = place.run(server);
     for folder in RUN_FOLDERS {
         artifacts::create(&run.join(folder))?;
@@ -125,7 +130,7 @@ fn start(place: &Place, server: Server, artifact: &std::path::Path) -> Result<Up
     if living(place, server)?.is_some() {
         return Ok(Up::Running);
     }
-    // A daemon of a server that was killed still holds its port, and is taken over.
+    // A daemon of a server that was killed still holds its port, which is the last, and is taken over.
     let daemons = daemons(place, server)?;
     let ports = place.ports(server);
     let own = if daemons.is_empty() {

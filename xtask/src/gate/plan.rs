@@ -1,9 +1,18 @@
 //! The steps of the gate, in order.
 //!
-//! In: the long tests. Out: named steps; nothing is run here.
-//! Invariant: names are unique, so that a step can be asked for by its name.
+//! In: the marked tests. Out: named steps; nothing is run here.
+//! Invariants: names are unique, so that a step can be asked for by its name; servers come up before anything that
+//! may need them.
 
-use std::{collections::BTreeMap, env};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+};
+
+use crate::{
+    marked::{Marked, Suite},
+    services::Server,
+};
 
 /// One step.
 pub(super) struct Step {
@@ -13,8 +22,42 @@ pub(super) struct Step {
     pub(super) work: Work,
 }
 
+/// Tests of one package that need servers.
+pub(super) struct Brokers {
+    /// The package.
+    pub(super) package: String,
+    /// Its features that are to be switched on.
+    pub(super) features: Vec<String>,
+    /// Its tests, by what they need.
+    pub(super) suites: BTreeMap<Server, Suite>,
+}
+
+impl Brokers {
+    /// The run of cargo for the servers that are up, and how many tests it has to run at least; none when there is
+    /// nothing to run.
+    pub(super) fn with(&self, up: &BTreeSet<Server>) -> Option<(Vec<String>, u64)> {
+        let suites = || self.suites.iter().filter(|(server, _)| up.contains(server));
+        let filters: BTreeSet<String> = suites().flat_map(|(server, s)| s.filters(*server)).collect();
+        if filters.is_empty() {
+            return None;
+        }
+        let mut line = format!("test -p {} --tests --no-fail-fast", self.package);
+        if !self.features.is_empty() {
+            line += &format!(" --features {}", self.features.join(","));
+        }
+        line += " -- --ignored --test-threads=1";
+        let args = line.split_whitespace().map(str::to_owned).chain(filters);
+        let tests_min = suites().map(|(_, suite)| suite.tests_min()).sum();
+        Some((args.collect(), tests_min))
+    }
+}
+
 /// What a step does.
 pub(super) enum Work {
+    /// Brings servers up.
+    Services(Vec<Server>),
+    /// Tests that need servers.
+    Brokers(Brokers),
     /// The rules of the house.
     Tidy,
     /// A run of cargo.
@@ -53,28 +96,49 @@ pub(super) fn quick() -> Vec<Step> {
     ]
 }
 
-/// The quick gate, the integration tests, and every long test.
-pub(super) fn whole(long: &BTreeMap<String, Vec<String>>) -> Vec<Step> {
+/// The servers, the quick gate, the integration tests, and every marked test.
+pub(super) fn whole(marked: &BTreeMap<String, Marked>) -> Vec<Step> {
     let mut steps = quick();
     steps.push(cargo("integration", "test --workspace --test * --no-fail-fast"));
-    for (package, tests) in long {
+    for (package, marked) in marked.iter().filter(|(_, marked)| !marked.long.is_empty()) {
         let release = IN_RELEASE.iter().any(|(name, _)| name == package);
         if release {
             steps.push(cargo("build-release", &format!("build --release -p {package}")));
         }
         let profile = if release { " --release" } else { "" };
-        let tests_min = tests.len() as u64;
         let line = format!(
             "test -p {package}{profile} --tests --no-fail-fast -- --ignored --test-threads=1 {}",
-            tests.join(" ")
+            marked.long.join(" ")
         );
         let mut step = cargo(&format!("long-{package}"), &line);
-        if let Work::Cargo { tests_min: least, .. } = &mut step.work {
-            *least = tests_min;
+        if let Work::Cargo { tests_min, .. } = &mut step.work {
+            *tests_min = marked.long.len() as u64;
         }
         steps.push(step);
     }
+    steps.extend(
+        marked
+            .iter()
+            .filter_map(|(package, marked)| brokers(package, marked)),
+    );
+    let needed: BTreeSet<Server> = marked.values().flat_map(|m| m.broker.keys().copied()).collect();
+    if !needed.is_empty() {
+        let work = Work::Services(needed.into_iter().collect());
+        let name = "services".to_owned();
+        steps.insert(0, Step { name, work });
+    }
     steps
+}
+
+fn brokers(package: &str, marked: &Marked) -> Option<Step> {
+    (!marked.broker.is_empty()).then(|| Step {
+        name: format!("brokers-{package}"),
+        work: Work::Brokers(Brokers {
+            package: package.to_owned(),
+            features: marked.features.clone(),
+            suites: marked.broker.clone(),
+        }),
+    })
 }
 
 fn cargo(name: &str, line: &str) -> Step {

@@ -1,13 +1,20 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
-    Report, Row, Verdict, chosen,
-    plan::{Work, quick, whole},
+    Report, Row, Verdict, chosen, missing, needs_servers,
+    plan::{Step, Work, quick, whole},
     too_few,
 };
-use crate::tally::Tally;
+use crate::{
+    marked::{Marked, Suite},
+    services::Server,
+    tally::Tally,
+};
 
 fn lines(steps: &[super::plan::Step]) -> Vec<(String, String)> {
     let line = |work: &Work| match work {
-        Work::Tidy => String::new(),
+        Work::Tidy | Work::Brokers(_) => String::new(),
+        Work::Services(servers) => servers.iter().map(|s| s.name()).collect::<Vec<_>>().join(" "),
         Work::Cargo { args, .. } => args.join(" "),
     };
     steps
@@ -19,7 +26,14 @@ fn lines(steps: &[super::plan::Step]) -> Vec<(String, String)> {
 #[test]
 fn long_tests_follow_the_gate_and_cli_runs_in_release() {
     let long = [("annals-cli", vec!["kill"]), ("ordering", vec!["a", "b"])];
-    let long = long.map(|(p, t)| (p.to_owned(), t.into_iter().map(str::to_owned).collect()));
+    let long = long.map(|(package, tests)| {
+        let long = tests.into_iter().map(str::to_owned).collect();
+        let marked = Marked {
+            long,
+            ..Marked::default()
+        };
+        (package.to_owned(), marked)
+    });
     let steps = whole(&long.into());
     let all = lines(&steps);
     let after: Vec<_> = all[quick().len()..]
@@ -39,6 +53,73 @@ fn long_tests_follow_the_gate_and_cli_runs_in_release() {
         panic!("no run of cargo")
     };
     assert_eq!(tests_min, 2);
+}
+
+/// A package with two tests of Kafka, and one test and a suite of NATS.
+fn with_servers() -> Vec<Step> {
+    let suite = |tests: &[&str], macros| Suite {
+        tests: tests.iter().map(|name| (*name).to_owned()).collect(),
+        macros,
+    };
+    let marked = Marked {
+        broker: BTreeMap::from([
+            (Server::Kafka, suite(&["kafka::a", "kafka::b"], 0)),
+            (Server::Nats, suite(&["c"], 1)),
+        ]),
+        features: vec!["kafka".to_owned(), "nats".to_owned()],
+        ..Marked::default()
+    };
+    whole(&BTreeMap::from([("bus".to_owned(), marked)]))
+}
+
+#[test]
+fn servers_come_first_and_only_those_that_are_needed() {
+    let all = lines(&with_servers());
+    assert_eq!(all[0], ("services".to_owned(), "kafka nats".to_owned()));
+    assert_eq!(all.last().unwrap().0, "brokers-bus");
+    assert!(whole(&BTreeMap::new()).iter().all(|step| !needs_servers(step)));
+}
+
+#[test]
+fn tests_run_for_the_servers_that_are_up() {
+    let steps = with_servers();
+    let Work::Brokers(brokers) = &steps.last().unwrap().work else {
+        panic!("no tests that need servers")
+    };
+    let run = |up: &[Server]| {
+        let up: BTreeSet<Server> = up.iter().copied().collect();
+        brokers.with(&up).map(|(args, min)| (args.join(" "), min))
+    };
+    let line = |filters: &str| {
+        format!(
+            "test -p bus --tests --no-fail-fast --features kafka,nats -- --ignored --test-threads=1 {filters}"
+        )
+    };
+    assert_eq!(run(&[Server::Kafka]), Some((line("kafka::a kafka::b"), 2)));
+    let both = line("c kafka::a kafka::b nats::");
+    assert_eq!(run(&[Server::Nats, Server::Kafka]), Some((both, 4)));
+    assert_eq!(run(&[Server::Artemis]), None);
+}
+
+#[test]
+fn what_a_missing_server_costs_is_told() {
+    let why = BTreeMap::from([(Server::Nats, "there is no Go".to_owned())]);
+    assert_eq!(
+        missing(&with_servers(), &why),
+        "not run: brokers-bus, 1 test and 1 suite of nats: there is no Go\n"
+    );
+    assert_eq!(missing(&quick(), &why), "");
+}
+
+#[test]
+fn tests_that_need_servers_bring_them_along() {
+    let names = |only: &str| -> Vec<String> {
+        let steps = chosen(with_servers(), &[only.to_owned()]).unwrap();
+        steps.into_iter().map(|step| step.name).collect()
+    };
+    assert_eq!(names("brokers-bus"), ["services", "brokers-bus"]);
+    assert_eq!(names("fmt"), ["fmt"]);
+    assert_eq!(names("services"), ["services"]);
 }
 
 #[test]
@@ -61,14 +142,14 @@ fn steps_are_chosen_by_name() {
 }
 
 #[test]
-fn a_long_test_that_did_not_run_is_a_failure() {
+fn a_marked_test_that_did_not_run_is_a_failure() {
     let tally = Tally {
         passed: 1,
         failed: 0,
         ignored: 0,
     };
     assert_eq!(too_few(tally, 1), None);
-    assert!(too_few(tally, 2).unwrap().contains("2 long tests"));
+    assert!(too_few(tally, 2).unwrap().contains("2 such tests"));
 }
 
 #[test]
@@ -84,6 +165,7 @@ fn the_report_tells_what_failed_and_what_was_not_run() {
     };
     let good = Report {
         rows: vec![row("fmt", 0, Verdict::Passed), row("unit", 7, Verdict::Passed)],
+        missing: BTreeMap::new(),
     };
     assert_eq!(good.failures(), 0);
     assert_eq!(good.tally().passed, 7);
@@ -92,6 +174,7 @@ fn the_report_tells_what_failed_and_what_was_not_run() {
             row("unit", 7, Verdict::Failed("2 of them".into())),
             row("docs", 0, Verdict::NotRun),
         ],
+        missing: BTreeMap::new(),
     };
     assert_eq!(bad.failures(), 1);
     let table = bad.table();

@@ -82,7 +82,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
         ]);
         args.extend(["--no-web", "--no-autotune", "--nio", "--no-hornetq-acceptor"]);
         args.extend(["--no-mqtt-acceptor", "--no-stomp-acceptor"]);
-        artifacts::run(&run, &program, &args, &[])?;
+        artifacts::run(&run.join("log"), &program, &args, &[])?;
         let file = run.join("data/instance/etc/broker.xml");
         let settings =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -119,7 +119,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
             "-c".to_owned(),
             properties.display().to_string(),
         ]);
-        artifacts::run(&run, "java", &args, &[])?;
+        artifacts::run(&run.join("log"), "java", &args, &[])?;
         artifacts::write(&formatted, "")?;
     }
     let mut args = java("-Xmx384m");

@@ -50,7 +50,7 @@ impl Place {
 
     /// A place for a test.
     #[cfg(test)]
-    pub(super) fn at(folder: &Path) -> Self {
+    pub(crate) fn at(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
             shift: 0,

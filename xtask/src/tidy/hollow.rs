@@ -1,12 +1,12 @@
 //! Rule `hollow`: a test can fail, and it is run.
 //!
 //! In: the tree. Out: a finding per `matches!` whose answer nobody looks at, and per ignored test that no
-//! command runs. `cargo xtask test` runs what is ignored as `long: …`; any other reason would be a test that
-//! never runs.
+//! command runs. `cargo xtask test` runs what is ignored as `long: …` or `broker: server: …`; any other reason
+//! would be a test that never runs.
 
 use syn::{Expr, ImplItemFn, ItemFn, Local, Pat, Stmt, spanned::Spanned, visit::Visit};
 
-use crate::{attrs, finding::Finding, long, tree::Tree};
+use crate::{attrs, finding::Finding, marked::Mark, tree::Tree};
 
 /// Name of the rule.
 pub(crate) const RULE: &str = "hollow";
@@ -38,15 +38,11 @@ impl Hollow {
         let Some(reason) = attrs::text_of(attributes, "ignore") else {
             return;
         };
-        if reason
-            .strip_prefix(long::MARK)
-            .is_none_or(|why| why.trim().is_empty())
-        {
+        if Mark::of(&reason).is_none() {
             let say = format!(
-                "`{}` is ignored for `{reason}`, so nothing runs it; say `{}<why>` to have it run by \
-                 `cargo xtask test`, or do not ignore it",
+                "`{}` is ignored for `{reason}`, so nothing runs it; say `long: <why>` or `broker: <server>: <why>` \
+                 to have it run by `cargo xtask test`, or do not ignore it",
                 signature.ident,
-                long::MARK,
             );
             self.found.push((signature.span().start().line, say));
         }
@@ -118,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_long_tests_may_be_ignored() {
+    fn only_tests_that_are_run_elsewhere_may_be_ignored() {
         assert_eq!(
             lines("#[test]\n#[ignore = \"long: kills a node\"]\nfn t() {}"),
             NONE
@@ -126,5 +122,13 @@ mod tests {
         assert_eq!(lines("#[test]\n#[ignore]\nfn t() {}"), [3]);
         assert_eq!(lines("#[test]\n#[ignore = \"flaky\"]\nfn t() {}"), [3]);
         assert_eq!(lines("#[test]\n#[ignore = \"long: \"]\nfn t() {}"), [3]);
+        assert_eq!(
+            lines("#[test]\n#[ignore = \"broker: nats: its order\"]\nfn t() {}"),
+            NONE
+        );
+        assert_eq!(
+            lines("#[test]\n#[ignore = \"broker: post: slow\"]\nfn t() {}"),
+            [3]
+        );
     }
 }
