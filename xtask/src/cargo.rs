@@ -59,8 +59,13 @@ pub(crate) fn run(root: &Path, args: &[&str], variables: &[(&str, String)]) -> R
     let status = child
         .wait()
         .with_context(|| format!("cannot wait for `{shown}`"))?;
-    let failure = (!status.success()).then(|| format!("`{shown}` ended with {status}"));
+    let failure = (!status.success()).then(|| format!("`{}` ended with {status}", brief(&shown)));
     Ok(Run { tally, failure })
+}
+
+/// A command without what it hands to the programs it runs, which may be a hundred names of tests.
+fn brief(shown: &str) -> &str {
+    shown.split(" -- ").next().unwrap_or(shown)
 }
 
 /// Copies line by line and counts the results among them.
@@ -103,7 +108,16 @@ fn program(root: &Path, name: &str) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::pass_through;
+    use super::{brief, pass_through};
+
+    #[test]
+    fn names_of_tests_are_not_repeated_in_a_failure() {
+        assert_eq!(
+            brief("cargo test -p a --tests -- --ignored b c"),
+            "cargo test -p a --tests"
+        );
+        assert_eq!(brief("cargo fmt --all --check"), "cargo fmt --all --check");
+    }
 
     #[test]
     fn output_passes_unchanged_and_is_counted() {

@@ -61,8 +61,10 @@ pub(crate) fn test(options: &Options) -> Result<bool> {
     let tally = report.tally();
     print!("\n{}", report.table());
     let asked = Server::ALL.map(|server| (server, "left out, as asked for by --no-servers".to_owned()));
-    print!("{}", missing(&steps, &report.missing));
-    print!("{}", missing(&left_out, &asked.into()));
+    let missing = missing(&steps, &report.missing) + &missing(&left_out, &asked.into());
+    if !missing.is_empty() {
+        print!("\n{missing}");
+    }
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     Ok(report.failures() == 0)
 }
@@ -81,7 +83,7 @@ fn missing(steps: &[Step], reasons: &BTreeMap<Server, String>) -> String {
         for (server, suite) in &brokers.suites {
             if let Some(why) = reasons.get(server) {
                 let (name, count) = (&step.name, suite.count());
-                writeln!(lines, "not run: {name}, {count} of {server}: {why}")
+                writeln!(lines, "not run: {count} of {server} in {name}: {why}")
                     .expect("writing to a string cannot fail");
             }
         }

@@ -1,8 +1,8 @@
 //! `cargo xtask`: the project's own commands.
 //!
-//! In: a command line. Out: the gate that every change passes, the rules of the house, the crate arrows; the
-//! exit code is 0 when all went well and 1 otherwise. It needs cargo with rustfmt and clippy; what servers need
-//! is looked for only where servers are asked for.
+//! In: a command line. Out: the gate that every change passes, the rules of the house, the crate arrows, servers for
+//! tests; the exit code is 0 when all went well and 1 otherwise. It needs cargo with rustfmt and clippy; what servers
+//! need is looked for only where servers are asked for.
 
 use std::{
     env, fs,
@@ -34,7 +34,7 @@ use tree::Tree;
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "The project's own commands: the gate, the rules, the arrows."
+    about = "The project's own commands: the gate, the rules, the arrows, servers for tests."
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -63,15 +63,15 @@ impl Session {
                     self.up.insert(server);
                     continue;
                 }
-                Up::Missing(why) => (strict, first_line(&why)),
-                Up::Failed(why) => (true, first_line(&why)),
+                Up::Missing(why) => (strict, first_words(&why)),
+                Up::Failed(why) => (true, first_words(&why)),
             };
             if failed {
-                failures.push(format!("{server}: {why}"));
+                failures.push(server.name());
             }
             self.missing.insert(server, why);
         }
-        (!failures.is_empty()).then(|| failures.join("; "))
+        (!failures.is_empty()).then(|| format!("not up: {}", failures.join(", ")))
     }
 
     /// What steps are told: where servers are, and how to reach this program.
@@ -92,11 +92,11 @@ impl Drop for Session {
     }
 }
 
-/// An error without what a server printed.
-fn first_line(error: &anyhow::Error) -> String {
+/// What went wrong, without advice and without what a server printed, which have been shown already.
+fn first_words(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
-    let line = text.lines().next().unwrap_or_default();
-    line.split("; the end of ").next().unwrap_or_default().to_owned()
+    let end = text.find(['\n', ';']).unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 #[cfg(test)]
@@ -124,10 +124,7 @@ mod tests {
     #[test]
     fn a_missing_server_is_a_failure_only_where_that_is_asked_for() {
         assert_eq!(session().note(ups(), false), None);
-        assert_eq!(
-            session().note(ups(), true).as_deref(),
-            Some("nats: there is no Go")
-        );
+        assert_eq!(session().note(ups(), true).as_deref(), Some("not up: nats"));
     }
 
     #[test]
@@ -135,7 +132,7 @@ mod tests {
         let mut session = session();
         let why = anyhow!("kafka ended before it was ready; the end of /log:\n    line");
         let failure = session.note(vec![(Server::Kafka, Up::Failed(why))], false);
-        assert_eq!(failure.as_deref(), Some("kafka: kafka ended before it was ready"));
+        assert_eq!(failure.as_deref(), Some("not up: kafka"));
         assert_eq!(session.missing[&Server::Kafka], "kafka ended before it was ready");
     }
 

@@ -106,7 +106,7 @@ fn what_a_missing_server_costs_is_told() {
     let why = BTreeMap::from([(Server::Nats, "there is no Go".to_owned())]);
     assert_eq!(
         missing(&with_servers(), &why),
-        "not run: brokers-bus, 1 test and 1 suite of nats: there is no Go\n"
+        "not run: 1 test and 1 suite of nats in brokers-bus: there is no Go\n"
     );
     assert_eq!(missing(&quick(), &why), "");
 }

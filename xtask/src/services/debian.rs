@@ -75,6 +75,7 @@ fn own_lists(folder: &Path, mut options: Vec<String>) -> Result<Vec<String>> {
     let apt = folder.join("apt");
     for (name, value) in [
         ("Dir::State", apt.join("state")),
+        ("Dir::State::lists", apt.join("state/lists")),
         ("Dir::Cache", apt.join("cache")),
         ("Dir::State::status", "/var/lib/dpkg/status".into()),
     ] {
