@@ -40,6 +40,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 const RUN_FOLDERS: [&str; 3] = ["conf", "data", "log"];
 /// The note of the server itself; others beside it are of its daemons.
 const NOTE: &str = "server.pid";
+/// Held by the command that starts or stops the server.
+const LOCK: &str = "run";
 
 /// How a server came up.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub(crate) enum Up {
     Running,
     /// It was started.
     Started {
-        /// From the start of its process until it answered.
+        /// From its first preparation until it answered.
         ready: Duration,
     },
     /// It cannot be had on this machine, for that reason.
@@ -98,13 +100,34 @@ pub(crate) fn up(place: &Place, servers: &[Server]) -> Vec<(Server, Up)> {
 }
 
 fn up_one(place: &Place, server: Server) -> Up {
-    let up = match living(place, server) {
-        Ok(Some(_)) => Up::Running,
-        Ok(None) => fetch_and_start(place, server),
+    let up = match already(place, server) {
+        Ok(true) => Up::Running,
+        Ok(false) => fetch_and_start(place, server),
         Err(error) => Up::Failed(error),
     };
     println!("   {server}: {up}");
     up
+}
+
+/// Whether the server runs. One that another command is just starting is waited for.
+fn already(place: &Place, server: Server) -> Result<bool> {
+    if living(place, server)?.is_none() {
+        return Ok(false);
+    }
+    let _held = artifacts::lock(&place.run(server), LOCK)?;
+    still(place, server)
+}
+
+/// As [`already`], by who holds the lock.
+fn still(place: &Place, server: Server) -> Result<bool> {
+    let Some(noted) = living(place, server)? else {
+        return Ok(false);
+    };
+    // A paused one answers nobody, as is meant.
+    if !noted.paused() {
+        answers(place, server, &noted)?;
+    }
+    Ok(true)
 }
 
 fn fetch_and_start(place: &Place, server: Server) -> Up {
@@ -123,27 +146,33 @@ fn fetch_and_start(place: &Place, server: Server) -> Up {
 
 fn start(place: &Place, server: Server, artifact: &Path) -> Result<Up> {
     let run = place.run(server);
+    let _held = artifacts::lock(&run, LOCK)?;
+    if still(place, server)? {
+        return Ok(Up::Running);
+    }
     for folder in RUN_FOLDERS {
         artifacts::create(&run.join(folder))?;
     }
-    let _held = artifacts::lock(&run, "run")?;
-    if living(place, server)?.is_some() {
-        return Ok(Up::Running);
-    }
     // A daemon of a server that was killed still holds its port, which is the last, and is taken over.
-    let daemons = daemons(place, server)?;
     let ports = place.ports(server);
-    let own = if daemons.is_empty() {
-        ports.len()
-    } else {
-        ports.len() - 1
-    };
+    let own = ports.len() - usize::from(!daemons(place, server)?.is_empty());
     if let Some(port) = ready::taken(&ports[..own]) {
         bail!(
             "port {port} is taken by somebody else; stop them, or set ANNALS_SERVICES_DIR to the folder of those who \
              run {server} there, or ANNALS_SERVICES_SHIFT to a number that is added to every port"
         );
     }
+    let begun = Instant::now();
+    let started = launch(place, server, artifact).and_then(|noted| answers(place, server, &noted));
+    if let Err(error) = started {
+        stop(place, server)?;
+        return Err(error);
+    }
+    let ready = begun.elapsed();
+    Ok(Up::Started { ready })
+}
+
+fn launch(place: &Place, server: Server, artifact: &Path) -> Result<Noted> {
     let launch = match server {
         Server::RabbitMq => rabbitmq::launch(place, artifact),
         Server::Kafka => kafka::launch(place, artifact),
@@ -151,22 +180,25 @@ fn start(place: &Place, server: Server, artifact: &Path) -> Result<Up> {
         Server::Artemis => artemis::launch(place, artifact),
         Server::Nats => nats::launch(place, artifact),
     }?;
+    process::start(&launch, &place.run(server).join(NOTE))
+}
+
+/// Waits until the server answers.
+fn answers(place: &Place, server: Server, noted: &Noted) -> Result<()> {
+    let log = place.run(server).join(process::LOG);
     let begun = Instant::now();
-    let noted = process::start(&launch, &run.join(NOTE))?;
     loop {
         let Err(why) = ready::ask(server, place.port(server)) else {
-            let ready = begun.elapsed();
-            return Ok(Up::Started { ready });
+            return Ok(());
         };
         if !noted.alive() {
-            bail!("{server} ended before it was ready{}", process::tail(&launch.log));
+            bail!("{server} ended before it was ready{}", process::tail(&log));
         }
         if begun.elapsed() > READY_WITHIN {
-            noted.kill()?;
             let seconds = READY_WITHIN.as_secs();
             bail!(
                 "{server} was not ready after {seconds} s: {why}{}",
-                process::tail(&launch.log)
+                process::tail(&log)
             );
         }
         thread::sleep(process::LOOK_EVERY);
@@ -219,17 +251,9 @@ fn down_one(place: &Place, server: Server, wipe: bool) -> Result<()> {
     if !run.exists() {
         return Ok(());
     }
-    let _held = artifacts::lock(&run, "run")?;
-    if let Some(noted) = living(place, server)? {
-        noted
-            .stop(STOPPED_WITHIN)
-            .with_context(|| format!("{server} does not stop"))?;
+    let _held = artifacts::lock(&run, LOCK)?;
+    if stop(place, server)? {
         println!("   {server}: stopped");
-    }
-    for daemon in daemons(place, server)? {
-        daemon
-            .stop(STOPPED_WITHIN)
-            .with_context(|| format!("a daemon of {server} does not stop"))?;
     }
     for folder in RUN_FOLDERS
         .iter()
@@ -239,6 +263,22 @@ fn down_one(place: &Place, server: Server, wipe: bool) -> Result<()> {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Stops the server and its daemons and answers whether it ran.
+fn stop(place: &Place, server: Server) -> Result<bool> {
+    let living = living(place, server)?;
+    if let Some(noted) = living {
+        noted
+            .stop(STOPPED_WITHIN)
+            .with_context(|| format!("{server} does not stop"))?;
+    }
+    for daemon in daemons(place, server)? {
+        daemon
+            .stop(STOPPED_WITHIN)
+            .with_context(|| format!("a daemon of {server} does not stop"))?;
+    }
+    Ok(living.is_some())
 }
 
 /// The servers that run.

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::{
     artifacts,
     place::Place,
-    process::Launch,
+    process::{self, Launch},
     table::{ACTIVEMQ, LOG4J, Server},
 };
 
@@ -101,7 +101,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
         program: "java".into(),
         args: args.into_iter().map(Into::into).collect(),
         variables: Vec::new(),
-        log: run.join("log/server.log"),
+        log: run.join(process::LOG),
         folder: run,
     })
 }

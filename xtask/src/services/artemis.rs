@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{
     artifacts,
     place::Place,
-    process::Launch,
+    process::{self, Launch},
     table::{ARTEMIS, Server},
 };
 
@@ -97,7 +97,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
             "-Xmx384m -XX:+UseSerialGC -Dlog4j2.disableJmx=true --add-opens java.base/jdk.internal.misc=ALL-UNNAMED"
                 .into(),
         )],
-        log: run.join("log/server.log"),
+        log: run.join(process::LOG),
         folder: run,
     })
 }

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use super::{
     artifacts,
     place::Place,
-    process::Launch,
+    process::{self, Launch},
     table::{KAFKA, LOG4J, Server},
 };
 
@@ -128,7 +128,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
         program: "java".into(),
         args: args.into_iter().map(Into::into).collect(),
         variables: Vec::new(),
-        log: run.join("log/server.log"),
+        log: run.join(process::LOG),
         folder: run,
     })
 }

@@ -13,7 +13,7 @@ use anyhow::Result;
 use super::{
     artifacts,
     place::Place,
-    process::Launch,
+    process::{self, Launch},
     table::{NATS, Server},
 };
 
@@ -50,7 +50,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
         program: artifact.join("bin/nats-server"),
         args: vec!["-c".into(), file.into()],
         variables: Vec::new(),
-        log: run.join("log/server.log"),
+        log: run.join(process::LOG),
         folder: run,
     })
 }

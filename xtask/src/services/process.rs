@@ -17,6 +17,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The log of a server inside the folder of its run.
+pub(super) const LOG: &str = "log/server.log";
 /// How often a process is looked at while it is waited for.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 

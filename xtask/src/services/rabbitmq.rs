@@ -123,7 +123,7 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
         program: home(artifact)?.join("sbin/rabbitmq-server"),
         args: Vec::new(),
         variables,
-        log: run.join("log/server.log"),
+        log: run.join(process::LOG),
         folder: run,
     })
 }
