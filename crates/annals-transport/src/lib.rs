@@ -7,5 +7,15 @@
 //! Modules are listed lowest first, and each imports only from those above it.
 
 pub mod url;
+#[cfg(feature = "wire")]
+pub mod wire;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "activemq")]
+pub mod activemq;
+#[cfg(feature = "nats")]
+pub mod nats;

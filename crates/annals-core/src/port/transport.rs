@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::store::BoxFuture;
-use crate::event::NewEvent;
+use crate::event::{EventType, NewEvent};
 use crate::kind::ErrorKind;
 use crate::position::Position;
 use crate::time::Timestamp;
@@ -43,8 +43,31 @@ pub struct Capabilities {
     pub exact_dedupe: bool,
     /// Messages of one partition tag arrive in the order they were published.
     pub partition_order: bool,
+    /// A subscription without topics hears every topic, also those to come.
+    pub every_topic: bool,
+    /// A group that comes later still gets what was published before; where not, a group gets what is published after
+    /// it was declared.
+    pub late_groups: bool,
+    /// The broker puts messages aside itself ([`Settlement::Park`]); where not, settling so is refused and the message
+    /// comes back.
+    pub parks: bool,
     /// What [`Published::Stored`] means on this broker, in plain words.
     pub stored_means: &'static str,
+}
+
+/// The type under which bytes travel on that are no message: kept verbatim as the content, parked at once by whoever
+/// takes messages in.
+pub const UNDECODABLE: EventType = EventType::from_static("message.undecodable");
+
+/// How a transport is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Connected, or in no need of a connection.
+    Up,
+    /// The broker is there and takes nothing just now.
+    Blocked(String),
+    /// Not connected, or not as it should be; it keeps trying.
+    Degraded(String),
 }
 
 /// Where a subscription begins.
@@ -194,6 +217,17 @@ pub trait Transport: Send + Sync + 'static {
     /// where the transport has no such log or cannot say.
     fn lag(&self, _topics: Vec<Topic>, _from: Position) -> BoxFuture<'_, Option<u64>> {
         Box::pin(std::future::ready(None))
+    }
+
+    /// How it is just now. Does not wait.
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    /// Makes a group known to the broker, so that it gets what is published from now on, also while nobody of it is
+    /// there. Declaring again changes nothing. Where `late_groups` holds there is no need for it.
+    fn declare(&self, _group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     /// Opens a subscription.

@@ -41,6 +41,9 @@ impl Transport for Scripted {
             replay: self.replay,
             exact_dedupe: true,
             partition_order: true,
+            every_topic: true,
+            late_groups: true,
+            parks: true,
             stored_means: "noted",
         }
     }

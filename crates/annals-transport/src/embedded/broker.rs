@@ -233,6 +233,9 @@ impl Transport for EmbeddedBroker {
             replay: true,
             exact_dedupe: true,
             partition_order: true,
+            every_topic: true,
+            late_groups: true,
+            parks: true,
             stored_means: "acknowledged by the broker's store in this process: flushed to its disk with the embedded \
                            store, kept in memory only with the in-memory store",
         }

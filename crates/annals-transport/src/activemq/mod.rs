@@ -1,0 +1,1 @@
+//! ActiveMQ Classic and Artemis, by AMQP 1.0.

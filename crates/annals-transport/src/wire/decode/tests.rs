@@ -1,0 +1,148 @@
+use annals_core::id::CorrelationId;
+use annals_core::time::Timestamp;
+
+use super::*;
+use crate::wire::encode;
+
+fn incoming(headers: &[(&str, &str)], data: &str) -> Incoming<'static> {
+    Incoming {
+        topic: "orders".into(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        prefixes: &["ce_", "ce-"],
+        content_type: None,
+        key: None,
+        place: "7".into(),
+        data: Bytes::copy_from_slice(data.as_bytes()),
+    }
+}
+
+fn full() -> Message {
+    Message {
+        topic: "orders".into(),
+        event: NewEvent {
+            id: EventId::from_uuid(Uuid::from_u128(7)),
+            event_type: EventType::from_static("order.placed"),
+            version: 3,
+            purpose: Purpose::Command,
+            visibility: Visibility::Private,
+            tags: ["order:42", "sku:Ä:b c"].map(|tag| Tag::new(tag).unwrap()).into(),
+            occurred: Some(Timestamp::from_micros(-1)),
+            metadata: Metadata {
+                correlation: Some(CorrelationId::from_uuid(Uuid::from_u128(1))),
+                causation: Some(EventId::from_uuid(Uuid::from_u128(2))),
+                trace_parent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+                actor: Some("ann: \\ ü".into()),
+                service: Some("orders".into()),
+                topic: Some("elsewhere".into()),
+                origin: Some(Origin {
+                    service: "orders".into(),
+                    position: Position::new(9),
+                    recorded: Timestamp::from_micros(1_291_191_960_000_001),
+                }),
+            },
+            data: Bytes::from_static(&[0, 255]),
+        },
+    }
+}
+
+fn again(message: &Message, prefix: &str) -> Message {
+    let encoded = encode(message).unwrap();
+    decode(Incoming {
+        topic: message.topic.clone(),
+        headers: encoded
+            .attributes
+            .into_iter()
+            .map(|(name, value)| (format!("{prefix}{name}"), value))
+            .collect(),
+        prefixes: &["ce_", "cloudEvents_"],
+        content_type: Some(encoded.content_type.to_owned()),
+        key: encoded.key,
+        place: String::new(),
+        data: encoded.data,
+    })
+}
+
+#[test]
+fn what_is_encoded_is_decoded_to_the_same() {
+    let mut bare = full();
+    bare.event.tags.clear();
+    bare.event.metadata = Metadata::default();
+    bare.event.occurred = None;
+    for message in [full(), bare] {
+        for prefix in ["ce_", "cloudEvents_"] {
+            assert_eq!(again(&message, prefix), message);
+        }
+    }
+}
+
+#[test]
+fn a_foreign_event_is_known_by_its_source_and_id() {
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("Ce-Id", "A234-1234"),
+        ("ce-source", "https://example.com/shop"),
+        ("ce-type", "com.example.sold"),
+        ("ce-subject", "basket 7"),
+        ("ce-time", "2018-04-05T17:31:00Z"),
+        ("unrelated", "x"),
+    ];
+    let one = decode(incoming(&headers, "{}")).event;
+    assert_eq!(one, decode(incoming(&headers, "{}")).event);
+    assert_eq!(one.event_type.as_str(), "com.example.sold");
+    assert_eq!(one.tags, [Tag::new("subject:basket 7").unwrap()]);
+    assert_eq!(one.metadata.service.as_deref(), Some("https://example.com/shop"));
+    assert_eq!(one.occurred, Some("2018-04-05T17:31:00Z".parse().unwrap()));
+    let mut other = headers;
+    other[2].1 = "https://example.com/other";
+    assert_ne!(decode(incoming(&other, "{}")).event.id, one.id);
+}
+
+#[test]
+fn structured_mode_is_understood() {
+    let event = |rest: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"1","source":"/shop","type":"sold","partitionkey":"order:1",{rest}}}"#
+        )
+    };
+    let cases = [
+        (r#""data":{"a":1}"#, r#"{"a":1}"#),
+        (r#""data":"text""#, r#""text""#),
+        (r#""datacontenttype":"text/plain","data":"text""#, "text"),
+        (r#""data_base64":"AP8=""#, "\u{0}\u{ff}"),
+    ];
+    for (rest, expected) in cases {
+        let found = decode(incoming(&[], &event(rest))).event;
+        assert_eq!(found.event_type.as_str(), "sold", "{rest}");
+        assert_eq!(found.tags, [Tag::new("order:1").unwrap()]);
+        let expected: Vec<u8> = expected
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap())
+            .collect();
+        assert_eq!(found.data, expected, "{rest}");
+    }
+}
+
+#[test]
+fn what_is_no_event_is_kept_verbatim_under_a_lasting_name() {
+    let headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_type", "x")];
+    let cases = [
+        incoming(&[], "rubbish"),
+        incoming(&[], "{}"),
+        incoming(&headers, "no source"),
+        incoming(&[("ce_specversion", "0.3")], ""),
+    ];
+    for case in cases {
+        let found = decode(case.clone()).event;
+        assert_eq!(found.event_type, UNDECODABLE);
+        assert_eq!(found.data, case.data);
+        assert_eq!(found, decode(case.clone()).event);
+        let elsewhere = Incoming {
+            place: "8".into(),
+            ..case
+        };
+        assert_ne!(found.id, decode(elsewhere).event.id);
+    }
+}
