@@ -11,6 +11,8 @@ pub mod url;
 pub mod wire;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(all(feature = "wire", feature = "embedded"))]
+pub mod durable;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 #[cfg(feature = "kafka")]
@@ -19,3 +21,4 @@ pub mod kafka;
 pub mod activemq;
 #[cfg(feature = "nats")]
 pub mod nats;
+pub mod connect;

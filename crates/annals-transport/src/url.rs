@@ -16,6 +16,53 @@ pub enum BrokerUrl {
     /// Durable topics on an annals store inside this process: no server, one process.
     #[default]
     Embedded,
+    /// A server, and where it is.
+    Server {
+        /// Which product it is.
+        product: Product,
+        /// The whole address, credentials included.
+        address: Address,
+    },
+}
+
+/// A broker that runs as a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Product {
+    /// RabbitMQ, by AMQP 0.9.1.
+    RabbitMq,
+    /// Apache Kafka.
+    Kafka,
+    /// ActiveMQ Classic or Artemis, by AMQP 1.0; the scheme of the address says which.
+    ActiveMq,
+    /// NATS with JetStream.
+    Nats,
+}
+
+/// The address of a server. Shown without credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl Address {
+    /// As it was written, credentials included: for the client, not for people.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let host = host.split_once('?').map_or(host, |(host, _)| host);
+        write!(f, "{scheme}://{host}")
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// A text that names no broker of this build.
@@ -27,8 +74,8 @@ pub enum BrokerUrlError {
     NoScheme,
     /// The scheme is one annals knows of, but this build has no transport for it.
     #[error(
-        "{broker} ({scheme}:) is not built yet: the feature `{feature}` of annals-transport will bring it, and this \
-         build does not have it; use embedded: until then"
+        "{broker} ({scheme}:) is not part of this build; switch on the feature `{feature}` of annals-transport, or \
+         use embedded:"
     )]
     NotBuilt {
         /// The scheme that was asked for.
@@ -44,6 +91,12 @@ pub enum BrokerUrlError {
         /// The scheme that was found.
         scheme: String,
     },
+    /// The address has no host.
+    #[error("expected {scheme}://HOST, found no host behind the scheme")]
+    NoHost {
+        /// The scheme that was asked for.
+        scheme: &'static str,
+    },
     /// The embedded broker lives in this process and has no address.
     #[error("expected embedded: alone, found more behind the colon; the embedded broker has no address")]
     EmbeddedHasNoAddress,
@@ -53,24 +106,55 @@ struct Scheme {
     name: &'static str,
     broker: &'static str,
     feature: &'static str,
+    built: bool,
+    /// None: it is no server.
+    product: Option<Product>,
 }
 
 const SCHEMES: [Scheme; 6] = [
-    scheme("embedded", "the embedded broker", "embedded"),
-    scheme("amqp", "RabbitMQ", "rabbitmq"),
-    scheme("kafka", "Apache Kafka", "kafka"),
-    scheme("activemq", "ActiveMQ Classic", "activemq"),
-    scheme("artemis", "ActiveMQ Artemis", "activemq"),
-    scheme("nats", "NATS JetStream", "nats"),
-];
-
-const fn scheme(name: &'static str, broker: &'static str, feature: &'static str) -> Scheme {
     Scheme {
-        name,
-        broker,
-        feature,
-    }
-}
+        name: "embedded",
+        broker: "the embedded broker",
+        feature: "embedded",
+        built: cfg!(feature = "embedded"),
+        product: None,
+    },
+    Scheme {
+        name: "amqp",
+        broker: "RabbitMQ",
+        feature: "rabbitmq",
+        built: cfg!(feature = "rabbitmq"),
+        product: Some(Product::RabbitMq),
+    },
+    Scheme {
+        name: "kafka",
+        broker: "Apache Kafka",
+        feature: "kafka",
+        built: cfg!(feature = "kafka"),
+        product: Some(Product::Kafka),
+    },
+    Scheme {
+        name: "activemq",
+        broker: "ActiveMQ Classic",
+        feature: "activemq",
+        built: cfg!(feature = "activemq"),
+        product: Some(Product::ActiveMq),
+    },
+    Scheme {
+        name: "artemis",
+        broker: "ActiveMQ Artemis",
+        feature: "activemq",
+        built: cfg!(feature = "activemq"),
+        product: Some(Product::ActiveMq),
+    },
+    Scheme {
+        name: "nats",
+        broker: "NATS JetStream",
+        feature: "nats",
+        built: cfg!(feature = "nats"),
+        product: Some(Product::Nats),
+    },
+];
 
 fn known() -> String {
     let names: Vec<_> = SCHEMES.iter().map(|scheme| format!("{}:", scheme.name)).collect();
@@ -89,17 +173,24 @@ impl FromStr for BrokerUrl {
         let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == found) else {
             return Err(BrokerUrlError::UnknownScheme { scheme: found });
         };
-        if scheme.name != "embedded" || !cfg!(feature = "embedded") {
+        if !scheme.built {
             return Err(BrokerUrlError::NotBuilt {
                 scheme: scheme.name,
                 broker: scheme.broker,
                 feature: scheme.feature,
             });
         }
-        if !matches!(rest, "" | "//") {
-            return Err(BrokerUrlError::EmbeddedHasNoAddress);
+        match scheme.product {
+            None if matches!(rest, "" | "//") => Ok(Self::Embedded),
+            None => Err(BrokerUrlError::EmbeddedHasNoAddress),
+            Some(product) => match rest.strip_prefix("//") {
+                Some(host) if !host.is_empty() => Ok(Self::Server {
+                    product,
+                    address: Address(format!("{}://{host}", scheme.name)),
+                }),
+                _ => Err(BrokerUrlError::NoHost { scheme: scheme.name }),
+            },
         }
-        Ok(Self::Embedded)
     }
 }
 
@@ -107,6 +198,7 @@ impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => f.write_str("embedded:"),
+            Self::Server { address, .. } => fmt::Display::fmt(address, f),
         }
     }
 }

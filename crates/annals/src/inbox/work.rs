@@ -12,7 +12,7 @@ use annals_core::event::NewEvent;
 use annals_core::id::EventId;
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{Append, AppendError};
-use annals_core::port::transport::Topic;
+use annals_core::port::transport::{Topic, UNDECODABLE};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use futures_util::FutureExt;
@@ -96,6 +96,11 @@ impl Work {
 
     async fn try_until_done(&self) -> Result<Ended, String> {
         let Some(taker) = &self.taker else {
+            if self.job.message.event_type == UNDECODABLE {
+                return self
+                    .park("its bytes are no event; they are kept as they came", 0)
+                    .await;
+            }
             return self
                 .park("no command or handler of this service takes it", 0)
                 .await;

@@ -107,7 +107,7 @@ pub struct ServiceBuilder {
     on_failure: OnFailure,
     backoff: Backoff,
     states_max: usize,
-    records_everything: bool,
+    records: Option<Vec<Topic>>,
     names: Vec<String>,
 }
 
@@ -132,7 +132,7 @@ impl Service {
             on_failure: OnFailure::default(),
             backoff: Backoff::default(),
             states_max: STATES_MAX,
-            records_everything: false,
+            records: None,
         }
     }
 }
@@ -231,7 +231,14 @@ impl ServiceBuilder {
     /// Records every message of every topic, as a recorder does.
     #[must_use]
     pub fn records_everything(mut self) -> Self {
-        self.records_everything = true;
+        self.records = Some(Vec::new());
+        self
+    }
+
+    /// Records every message of these topics: for brokers that cannot say which topics there are.
+    #[must_use]
+    pub fn records(mut self, topics: impl IntoIterator<Item = Topic>) -> Self {
+        self.records = Some(topics.into_iter().collect());
         self
     }
 
@@ -315,10 +322,9 @@ impl ServiceBuilder {
             combiners: Mutex::default(),
         });
         let (requeue, requeued) = mpsc::channel(REQUEUES_MAX);
-        let (runners, tasks) = if self.records_everything {
-            record(&hub, &place.transport)
-        } else {
-            self.run(&hub, &place.transport, &decider, &timers, requeued)
+        let (runners, tasks) = match self.records.take() {
+            Some(topics) => record(&hub, &place.transport, topics),
+            None => self.run(&hub, &place.transport, &decider, &timers, requeued),
         };
         let callers = self
             .callers
@@ -353,13 +359,18 @@ impl ServiceBuilder {
         if let Some(bad) = self.names.iter().find(|name| !is_name(name)) {
             return Err(StartError::Name(bad.clone()));
         }
-        if !place.transport.capabilities().replay {
-            return Err(StartError::Transport {
-                service: self.name.clone(),
-                needs: "be read again from a position",
-            });
-        }
-        Ok(())
+        let can = place.transport.capabilities();
+        let needs = match &self.records {
+            None if !can.replay => "be read again from a position; put a durable inbox before it",
+            Some(topics) if topics.is_empty() && !can.every_topic => {
+                "hear every topic; say which topics to record"
+            }
+            _ => return Ok(()),
+        };
+        Err(StartError::Transport {
+            service: self.name.clone(),
+            needs,
+        })
     }
 
     /// Sets every runner of an ordinary service going.
@@ -420,15 +431,20 @@ impl ServiceBuilder {
 }
 
 /// Sets the one runner of a recorder going.
-fn record(hub: &Hub, transport: &Arc<dyn Transport>) -> (Vec<(Progress, Follows)>, JoinSet<()>) {
+fn record(
+    hub: &Hub,
+    transport: &Arc<dyn Transport>,
+    topics: Vec<Topic>,
+) -> (Vec<(Progress, Follows)>, JoinSet<()>) {
     let progress = Progress::new("recorder");
     let mut tasks = JoinSet::new();
     tasks.spawn(recorder::run(
         hub.clone(),
         Arc::clone(transport),
+        topics.clone(),
         progress.clone(),
     ));
-    (vec![(progress, Follows::Topics(Vec::new()))], tasks)
+    (vec![(progress, Follows::Topics(topics))], tasks)
 }
 
 /// A sink may block for milliseconds: where the runtime has several threads, the task gets one that nobody waits for.

@@ -12,7 +12,7 @@ use annals_core::event::EventType;
 use annals_core::id::EventId;
 use annals_core::port::sink::Sink;
 use annals_core::port::store::{EventStore, ReadError};
-use annals_core::port::transport::{Topic, Transport};
+use annals_core::port::transport::{Health, Topic, Transport};
 use annals_core::position::{Position, Revision};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
@@ -254,7 +254,11 @@ impl Service {
             .iter()
             .map(|(progress, _)| progress.standing(progress.position()));
         let mut troubles = standings.filter_map(|at| Some(format!("{}: {}", at.name, at.trouble?)));
-        troubles.next()
+        troubles.next().or_else(|| match self.inner.transport.health() {
+            Health::Up => None,
+            Health::Blocked(why) => Some(format!("broker: blocked: {why}")),
+            Health::Degraded(why) => Some(format!("broker: degraded: {why}")),
+        })
     }
 
     /// The transport it talks through.

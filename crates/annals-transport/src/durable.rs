@@ -1,0 +1,258 @@
+//! The durable inbox: copies what a broker delivers into a log in our own keeping, then settles with the broker.
+//!
+//! In: a transport over a real broker, and an embedded broker on a store of this service. Out: a transport that
+//! publishes to the real broker and is read from the copy, which can be read again from any position: retries, parking
+//! and order work alike over every broker. Knows no particular broker.
+//!
+//! Invariant: a delivery is settled only after its copy is durable. A message that comes again is copied once, by its
+//! id, for as long as the copy is kept; nothing is ever cut off from the copy, so that is for ever.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use annals_core::event::{NewEvent, Purpose};
+use annals_core::id::EventId;
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Capabilities, Consumer, Delivery, Health, Message, Published, ReceiveError, Settlement, Start, Subscribe,
+    SubscribeError, Topic, Transport, UNDECODABLE,
+};
+use annals_core::position::Position;
+use futures_util::future::join_all;
+use smol_str::SmolStr;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::embedded::EmbeddedBroker;
+
+/// Deliveries copied in one commit, at most.
+const BATCH_MAX: usize = 512;
+/// The first and the longest pause after a failure; each is twice the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// A subscription that gives nothing for so long is opened anew: some clients stop hearing without saying so.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+/// A broker that has not answered a settlement after this long is taken for gone; the message comes again.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
+
+/// A transport that keeps a durable copy of what it takes in. Cheap to clone; clones are one.
+#[derive(Clone)]
+pub struct DurableInbox {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    remote: Arc<dyn Transport>,
+    copy: EmbeddedBroker,
+    /// What keeps the copying from going on, if anything does.
+    trouble: Mutex<Option<String>>,
+}
+
+impl DurableInbox {
+    /// Publishes to `remote`, and keeps what comes from there in `copy`, which no other service may have.
+    pub fn new(remote: Arc<dyn Transport>, copy: EmbeddedBroker) -> Self {
+        let shared = Shared {
+            remote,
+            copy,
+            trouble: Mutex::new(Some("not connected yet".to_owned())),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl Transport for DurableInbox {
+    fn capabilities(&self) -> Capabilities {
+        let remote = self.shared.remote.capabilities();
+        Capabilities {
+            replay: true,
+            exact_dedupe: true,
+            parks: false,
+            ..remote
+        }
+    }
+
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        self.shared.remote.publish(batch)
+    }
+
+    /// What waits in the copy; what still waits at the broker is not counted.
+    fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
+        Transport::lag(&self.shared.copy, topics, from)
+    }
+
+    fn health(&self) -> Health {
+        match (self.shared.remote.health(), self.shared.trouble()) {
+            (Health::Up, Some(trouble)) => Health::Degraded(trouble),
+            (health, _) => health,
+        }
+    }
+
+    fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        self.shared.remote.declare(group, topics)
+    }
+
+    /// Reads the copy, and copies for as long as the consumer is there. One consumer of a group at a time.
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
+        Box::pin(async move {
+            if subscribe.start == Start::Group {
+                return Err(SubscribeError::Unsupported(
+                    "keep the checkpoint of a group; the reader of a durable copy keeps its own".into(),
+                ));
+            }
+            let remote = Subscribe {
+                start: Start::Group,
+                ..subscribe.clone()
+            };
+            let reader = self.shared.copy.subscribe(subscribe).await?;
+            let copying = tokio::spawn(copy(Arc::clone(&self.shared), remote));
+            let consumer = Copied { reader, copying };
+            Ok(Box::new(consumer) as Box<dyn Consumer>)
+        })
+    }
+}
+
+/// Reads the copy; the copying ends with it.
+struct Copied {
+    reader: Box<dyn Consumer>,
+    copying: JoinHandle<()>,
+}
+
+impl Consumer for Copied {
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        self.reader.next(max)
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        // What was taken and not settled comes again; what was copied already is known by its id.
+        self.copying.abort();
+    }
+}
+
+impl Shared {
+    fn trouble(&self) -> Option<String> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+/// Subscribes, copies until that ends, pauses, and again; until it is aborted.
+async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
+    let mut pause = PAUSES.0;
+    loop {
+        let mut copied = 0;
+        let trouble = match shared.remote.subscribe(subscribe.clone()).await {
+            Err(error) => error.to_string(),
+            Ok(mut consumer) => {
+                shared.set_trouble(None);
+                copy_all(&shared, &mut *consumer, &mut copied).await
+            }
+        };
+        if let Some(trouble) = trouble_of(trouble) {
+            tracing::warn!(group = %subscribe.group, "the durable inbox lost its subscription: {trouble}");
+            shared.set_trouble(Some(trouble));
+        }
+        pause = if copied > 0 {
+            PAUSES.0
+        } else {
+            (pause * 2).min(PAUSES.1)
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Silence is no trouble.
+fn trouble_of(ended: String) -> Option<String> {
+    (!ended.is_empty()).then_some(ended)
+}
+
+/// Copies until the subscription ends, and says why it did; nothing if it was only quiet.
+async fn copy_all(shared: &Shared, consumer: &mut dyn Consumer, copied: &mut usize) -> String {
+    loop {
+        let deliveries = match tokio::time::timeout(QUIET_MAX, consumer.next(BATCH_MAX)).await {
+            Ok(Ok(deliveries)) => deliveries,
+            Ok(Err(error)) => return error.to_string(),
+            Err(_quiet) => {
+                metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
+                return String::new();
+            }
+        };
+        let messages = deliveries
+            .iter()
+            .map(|delivery| delivery.message.clone())
+            .collect();
+        keep(shared, messages).await;
+        *copied += deliveries.len();
+        metrics::counter!("annals_inbox_copied_total").increment(deliveries.len() as u64);
+        let settling = join_all(
+            deliveries
+                .into_iter()
+                .map(|delivery| delivery.settle(Settlement::Done)),
+        );
+        let Ok(settled) = tokio::time::timeout(SETTLE_PATIENCE, settling).await else {
+            return "the broker did not take settlements in time".into();
+        };
+        if let Some(error) = settled.into_iter().find_map(Result::err) {
+            return error.to_string();
+        }
+    }
+}
+
+/// Copies until all are durable. What our log cannot take as a message is kept as the bytes it has.
+async fn keep(shared: &Shared, mut messages: Vec<Message>) {
+    let mut pause = PAUSES.0;
+    let mut replaced = BTreeSet::new();
+    while !messages.is_empty() {
+        let outcomes = shared.copy.publish(messages.clone()).await;
+        let mut again = Vec::new();
+        let mut unknown = false;
+        for (message, outcome) in messages.into_iter().zip(outcomes) {
+            match outcome {
+                Published::Stored => {}
+                Published::Refused(reason) if replaced.insert(message.event.id) => {
+                    let verbatim = verbatim(message, &reason);
+                    replaced.insert(verbatim.event.id);
+                    again.push(verbatim);
+                }
+                // Taken under this very name before.
+                Published::Refused(_) => {}
+                Published::Unknown(reason) => {
+                    shared.set_trouble(Some(format!("the copy cannot be written: {reason}")));
+                    unknown = true;
+                    again.push(message);
+                }
+            }
+        }
+        messages = again;
+        if unknown {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+    shared.set_trouble(None);
+}
+
+/// The content of a message that cannot be kept as what it is, under a name of its own.
+fn verbatim(message: Message, reason: &str) -> Message {
+    let Message { topic, event } = message;
+    tracing::error!(id = %event.id, %topic, "a message is kept as bytes, because it cannot be kept as it is: {reason}");
+    let space = event.id.as_uuid();
+    let event = NewEvent {
+        id: EventId::from_uuid(Uuid::new_v5(&space, &event.data)),
+        event_type: UNDECODABLE,
+        version: 1,
+        purpose: Purpose::Command,
+        tags: Vec::new(),
+        ..event
+    };
+    Message { topic, event }
+}
