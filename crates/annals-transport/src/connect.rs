@@ -31,13 +31,32 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`].
 pub fn connect(url: &BrokerUrl) -> Result<Arc<dyn Transport>, ConnectError> {
-    let BrokerUrl::Server { product, address } = url else {
+    let BrokerUrl::Server {
+        product,
+        address,
+        namespace,
+    } = url
+    else {
         return Err(ConnectError::Embedded);
     };
-    opened(*product, address.secret()).map_err(|reason| ConnectError::Address {
+    let opened = opened(*product, address.secret()).map_err(|reason| ConnectError::Address {
         url: url.to_string(),
         reason,
-    })
+    })?;
+    Ok(inside(opened, namespace.as_deref()))
+}
+
+#[cfg(feature = "wire")]
+fn inside(transport: Arc<dyn Transport>, namespace: Option<&str>) -> Arc<dyn Transport> {
+    match namespace {
+        None => transport,
+        Some(name) => Arc::new(crate::namespace::Namespace::new(transport, name)),
+    }
+}
+
+#[cfg(not(feature = "wire"))]
+fn inside(transport: Arc<dyn Transport>, _: Option<&str>) -> Arc<dyn Transport> {
+    transport
 }
 
 fn opened(product: Product, address: &str) -> Result<Arc<dyn Transport>, String> {

@@ -21,4 +21,6 @@ pub mod kafka;
 pub mod activemq;
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "wire")]
+pub mod namespace;
 pub mod connect;

@@ -20,8 +20,10 @@ pub enum BrokerUrl {
     Server {
         /// Which product it is.
         product: Product,
-        /// The whole address, credentials included.
+        /// The whole address, credentials included, without `namespace`.
         address: Address,
+        /// What `?namespace=NAME` says: several systems on one broker that do not hear each other.
+        namespace: Option<String>,
     },
 }
 
@@ -96,6 +98,12 @@ pub enum BrokerUrlError {
     NoHost {
         /// The scheme that was asked for.
         scheme: &'static str,
+    },
+    /// The namespace is no name.
+    #[error("expected a namespace of 1 to 64 letters, digits, `_` and `-`, found {found:?}")]
+    Namespace {
+        /// What was found.
+        found: String,
     },
     /// The embedded broker lives in this process and has no address.
     #[error("expected embedded: alone, found more behind the colon; the embedded broker has no address")]
@@ -184,14 +192,43 @@ impl FromStr for BrokerUrl {
             None if matches!(rest, "" | "//") => Ok(Self::Embedded),
             None => Err(BrokerUrlError::EmbeddedHasNoAddress),
             Some(product) => match rest.strip_prefix("//") {
-                Some(host) if !host.is_empty() => Ok(Self::Server {
-                    product,
-                    address: Address(format!("{}://{host}", scheme.name)),
-                }),
+                Some(host) if !host.is_empty() => {
+                    let (host, namespace) = namespace(host)?;
+                    Ok(Self::Server {
+                        product,
+                        address: Address(format!("{}://{host}", scheme.name)),
+                        namespace,
+                    })
+                }
                 _ => Err(BrokerUrlError::NoHost { scheme: scheme.name }),
             },
         }
     }
+}
+
+/// Takes `namespace=NAME` out of the options behind the question mark.
+fn namespace(address: &str) -> Result<(String, Option<String>), BrokerUrlError> {
+    let Some((host, options)) = address.split_once('?') else {
+        return Ok((address.to_owned(), None));
+    };
+    let (ours, others): (Vec<&str>, Vec<&str>) = options
+        .split('&')
+        .partition(|option| option.starts_with("namespace="));
+    let name = ours.last().and_then(|option| option.strip_prefix("namespace="));
+    let is_name = |name: &str| {
+        let one = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        (1..=64).contains(&name.len()) && name.bytes().all(one)
+    };
+    if let Some(bad) = name.filter(|name| !is_name(name)) {
+        return Err(BrokerUrlError::Namespace {
+            found: bad.to_owned(),
+        });
+    }
+    let rest = match others.is_empty() {
+        true => host.to_owned(),
+        false => format!("{host}?{}", others.join("&")),
+    };
+    Ok((rest, name.map(str::to_owned)))
 }
 
 impl fmt::Display for BrokerUrl {

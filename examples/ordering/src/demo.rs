@@ -11,8 +11,10 @@ use annals_server::metrics::{Metrics, MetricsError};
 use annals_server::node_file::{NodeFile, NodeFileError, NodeInfo};
 use annals_server::server::BindError;
 use annals_server::{Api, RunningServer, Server, ServerOptions};
+use annals_transport::url::BrokerUrl;
 use thiserror::Error;
 
+use crate::carrier::Carrier;
 use crate::feed::{FeedError, FeedProgress, Supply, feed};
 use crate::http;
 use crate::intake::Intake;
@@ -24,13 +26,15 @@ use crate::shop::Shop;
 use crate::system::{Stores, System, SystemError};
 
 /// Connections to the payment provider.
-const PROVIDER_CONNECTIONS: usize = 64;
+pub(crate) const PROVIDER_CONNECTIONS: usize = 64;
 
 /// How the demonstration is to run.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
     /// Where everything is kept.
     pub data: PathBuf,
+    /// The broker between the services.
+    pub broker: BrokerUrl,
     /// Of the HTTP API, on loopback; 0 takes a free one.
     pub port: u16,
     /// Every article begins with this many pieces and no more are brought; `None`: what the orders need is brought.
@@ -95,10 +99,11 @@ impl Demo {
         let metrics = Metrics::install()?;
         let world = World::default();
         let stores = Stores::open(&options.data, &world)?;
+        let carrier = Carrier::open(&options.broker, Arc::clone(&stores.broker), &options.data, &world)?;
         let (provider, address) = provider(&options).await?;
         let client = Client::new(&address, PROVIDER_CONNECTIONS)?;
         let payer = Arc::new(Payer(Box::new(client)));
-        let system = Arc::new(System::start(stores, &options.data, payer, world).await?);
+        let system = Arc::new(System::start_over(carrier, stores, &options.data, payer, world).await?);
         let server = serve(&system, metrics, options.port).await?;
         let services = system
             .services()

@@ -11,6 +11,8 @@ pub mod shipping;
 pub mod stock;
 pub mod payments;
 pub mod orders;
+pub mod folder;
+pub mod carrier;
 pub mod system;
 pub mod feed;
 pub mod report;
@@ -18,3 +20,6 @@ pub mod http;
 pub mod shop;
 pub mod provider_child;
 pub mod demo;
+pub mod alone;
+
+pub use annals_transport::url::BrokerUrl;

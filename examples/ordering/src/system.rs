@@ -1,50 +1,25 @@
 //! The whole system in one process: four services, the recorder, and the broker between them.
 //!
-//! Each service has a store of its own and shares nothing with the others but messages. Run one per process and they
-//! would not notice.
+//! Each service has a store of its own and shares nothing with the others but messages. Run one per process, as
+//! [`crate::alone`] does, and they do not notice.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use annals::core::port::sink::SinkError;
 use annals::core::port::store::EventStore;
-use annals::{Journal, Place, Recording, Service, ServiceBuilder, StartError, Status, World};
-use annals_sqlite::Sqlite;
-use annals_store::{EmbeddedStore, MemoryStore, OpenError, Options};
-use annals_transport::embedded::EmbeddedBroker;
-use thiserror::Error;
+use annals::core::port::transport::Health;
+use annals::{Journal, Place, Recording, Service, ServiceBuilder, Status, World};
+use annals_store::MemoryStore;
 
+use crate::carrier::Carrier;
+pub use crate::folder::SystemError;
+use crate::folder::{store, views};
 use crate::payments::charge::Payer;
 use crate::{orders, payments, shipping, stock};
 
 /// Entries of the journal before it takes no more.
 const JOURNAL_ENTRIES_MAX: u64 = 1_000_000;
-
-/// Why the system did not start.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SystemError {
-    /// A store could not be opened.
-    #[error("the store of {service} cannot be opened: {source}")]
-    Store {
-        /// Whose store.
-        service: &'static str,
-        /// Why.
-        source: OpenError,
-    },
-    /// A folder of read models could not be used.
-    #[error("the read models of {service} cannot be kept: {source}")]
-    Views {
-        /// Whose read models.
-        service: &'static str,
-        /// Why.
-        source: SinkError,
-    },
-    /// A service did not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-}
 
 /// A store for every part of the system.
 pub struct Stores {
@@ -70,16 +45,7 @@ impl Stores {
     /// # Errors
     /// [`SystemError::Store`] names the store that cannot be opened and why.
     pub fn open(data: &Path, world: &World) -> Result<Self, SystemError> {
-        let open = |service: &'static str| -> Result<Arc<dyn EventStore>, SystemError> {
-            let options = Options {
-                clock: Arc::clone(&world.clock),
-                ..Options::default()
-            };
-            let opened = EmbeddedStore::open(data.join(service).join("log"), options);
-            Ok(Arc::new(
-                opened.map_err(|source| SystemError::Store { service, source })?,
-            ))
-        };
+        let open = |service| store(data, service, "log", world);
         Ok(Self {
             orders: open("orders")?,
             payments: open("payments")?,
@@ -120,15 +86,16 @@ pub struct System {
     /// Keeps every message.
     pub recorder: Service,
     /// Carries them.
-    pub broker: EmbeddedBroker,
-    /// The broker's store.
+    pub carrier: Carrier,
+    /// The embedded broker's store; without events where another broker is used.
     pub broker_store: Arc<dyn EventStore>,
     /// The journal's store.
     pub journal_store: Arc<dyn EventStore>,
 }
 
 impl System {
-    /// Starts every service on its store; read models are kept under the data folder.
+    /// Starts every service on its store, with the embedded broker between them; read models are kept under the data
+    /// folder.
     ///
     /// # Errors
     /// [`SystemError`].
@@ -138,35 +105,44 @@ impl System {
         payer: Arc<Payer>,
         world: World,
     ) -> Result<Self, SystemError> {
-        let views = |service: &'static str| -> Result<Arc<Sqlite>, SystemError> {
-            let sink = Sqlite::folder(data.join(service).join("views"));
-            Ok(Arc::new(
-                sink.map_err(|source| SystemError::Views { service, source })?,
-            ))
-        };
-        let broker = EmbeddedBroker::new(Arc::clone(&stores.broker), Arc::clone(&world.clock));
+        let carrier = Carrier::embedded(Arc::clone(&stores.broker), &world);
+        Self::start_over(carrier, stores, data, payer, world).await
+    }
+
+    /// Starts every service on its store, over this carrier.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    pub async fn start_over(
+        carrier: Carrier,
+        stores: Stores,
+        data: &Path,
+        payer: Arc<Payer>,
+        world: World,
+    ) -> Result<Self, SystemError> {
         let recording = Recording {
             service: "journal".into(),
             world: world.clone(),
         };
         let journal = Journal::start(Arc::clone(&stores.journal), recording, JOURNAL_ENTRIES_MAX);
-        let start = |builder: ServiceBuilder, store: Arc<dyn EventStore>| {
-            let transport = Arc::new(broker.clone());
-            builder.start(Place {
+        let start = async |builder: ServiceBuilder, service: &'static str, store: Arc<dyn EventStore>| {
+            let place = Place {
                 store,
-                transport,
+                transport: carrier.transport(service)?,
                 world: world.clone(),
                 journal: Some(journal.clone()),
-            })
+            };
+            Ok::<_, SystemError>(builder.start(place).await?)
         };
-        let recorder = Service::builder("recorder").records_everything();
+        let of_stock = stock::service(views(data, "stock")?);
+        let of_orders = orders::service(views(data, "orders")?);
         Ok(Self {
-            recorder: start(recorder, stores.recorder).await?,
-            shipping: start(shipping::service(), stores.shipping).await?,
-            stock: start(stock::service(views("stock")?), stores.stock).await?,
-            payments: start(payments::service(payer), stores.payments).await?,
-            orders: start(orders::service(views("orders")?), stores.orders).await?,
-            broker,
+            recorder: start(recorder(&carrier), "recorder", stores.recorder).await?,
+            shipping: start(shipping::service(), "shipping", stores.shipping).await?,
+            stock: start(of_stock, "stock", stores.stock).await?,
+            payments: start(payments::service(payer), "payments", stores.payments).await?,
+            orders: start(of_orders, "orders", stores.orders).await?,
+            carrier,
             broker_store: stores.broker,
             journal_store: stores.journal,
         })
@@ -194,19 +170,27 @@ impl System {
 
     /// Nothing to do and nothing under way anywhere, no timer pending.
     pub async fn is_settled(&self) -> bool {
+        let connected = |service: &Service| service.transport().health() == Health::Up;
+        if !self.carrier.is_ready() || !self.services().into_iter().all(connected) {
+            return false;
+        }
         self.status()
             .await
             .iter()
             .all(|status| status.is_idle() && status.timers == 0)
     }
 
-    /// Waits until everything that was asked for is done. It was idle twice in a row, with all ends where they were: a
-    /// message on its way from one service to the next is then nowhere left out.
+    /// Waits until everything that was asked for is done: it was idle for a while, with all ends where they were. A
+    /// message on its way from one service to the next is then nowhere left out; a server that keeps one back for longer
+    /// than [`Carrier::quiet`] is not seen.
     pub async fn settled(&self) {
         let mut before = None;
+        let mut since = Instant::now();
         loop {
             let ends = self.is_settled().await.then(|| self.ends());
-            if ends.is_some() && ends == before {
+            if ends.is_none() || ends != before {
+                since = Instant::now();
+            } else if since.elapsed() >= self.carrier.quiet() {
                 return;
             }
             before = ends;
@@ -224,5 +208,15 @@ impl System {
         for service in self.services() {
             service.stop().await;
         }
+    }
+}
+
+/// The recorder: of everything where the broker can say what there is, else of the topics of this system.
+pub(crate) fn recorder(carrier: &Carrier) -> ServiceBuilder {
+    let recorder = Service::builder("recorder");
+    if carrier.hears_everything() {
+        recorder.records_everything()
+    } else {
+        recorder.records(Carrier::topics("recorder"))
     }
 }

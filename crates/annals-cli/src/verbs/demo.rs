@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use ordering::BrokerUrl;
 use ordering::demo::{Demo, DemoError, DemoOptions};
 use ordering::feed::FeedProgress;
 use ordering::intake::{Fault, Intake, IntakeError};
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     /// The share of payments that is answered late, 0 to 1 [default: 0 with --orders, else 0.03]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     late: Option<f64>,
+    /// The broker between the services: embedded:, amqp://, kafka://, activemq://, artemis:// or nats://
+    #[arg(long, value_name = "URL", default_value = "embedded:")]
+    broker: BrokerUrl,
     /// The port on loopback of the HTTP API; 0 takes a free one
     #[arg(long, default_value_t = 4000)]
     port: u16,
@@ -78,6 +82,7 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
     };
     let start = Demo::start(DemoOptions {
         data: session.settings.data.clone(),
+        broker: options.broker.clone(),
         port: options.port,
         stock: options.stock,
         decline: options.decline.unwrap_or(moods.0),

@@ -44,13 +44,38 @@ fn credentials_are_for_the_client_and_not_for_people() {
     let url: BrokerUrl = "NATS://ann:secret@host:4222?x=secret".parse().unwrap();
     assert_eq!(url.to_string(), "nats://host:4222");
     assert!(!format!("{url:?}").contains("secret"));
-    let BrokerUrl::Server { address, .. } = url else {
+    let BrokerUrl::Server {
+        address, namespace, ..
+    } = url
+    else {
         panic!("expected a server");
     };
+    assert_eq!(namespace, None);
     assert_eq!(address.secret(), "nats://ann:secret@host:4222?x=secret");
     assert!(matches!(
         "nats:".parse::<BrokerUrl>(),
         Err(BrokerUrlError::NoHost { scheme: "nats" })
+    ));
+}
+
+#[cfg(feature = "nats")]
+#[test]
+fn a_namespace_is_taken_out_of_the_address() {
+    for text in ["nats://host?a=1&namespace=blue", "nats://host?namespace=blue&a=1"] {
+        let BrokerUrl::Server {
+            address, namespace, ..
+        } = text.parse().unwrap()
+        else {
+            panic!("expected a server");
+        };
+        assert_eq!(
+            (address.secret(), namespace.as_deref()),
+            ("nats://host?a=1", Some("blue"))
+        );
+    }
+    assert!(matches!(
+        "nats://host?namespace=a.b".parse::<BrokerUrl>(),
+        Err(BrokerUrlError::Namespace { .. })
     ));
 }
 

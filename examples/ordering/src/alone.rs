@@ -1,0 +1,155 @@
+//! One service alone in a process: its stores, its way to the others, and its HTTP API.
+//!
+//! In: which part of the system, the broker's address, a data folder. Out: a running node that ends in order. It shares
+//! nothing with the other parts but messages; start, stop and kill it as you like.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use annals::{Place, Service, World};
+use annals_server::check::Check;
+use annals_server::metrics::Metrics;
+use annals_server::node_file::{NodeFile, NodeInfo};
+use annals_server::{Api, RunningServer, Server, ServerOptions};
+use annals_transport::url::BrokerUrl;
+use clap::ValueEnum;
+
+use crate::carrier::Carrier;
+use crate::demo::{DemoError, PROVIDER_CONNECTIONS};
+use crate::folder::{store, views};
+use crate::payments::charge::Payer;
+use crate::provider::Client;
+use crate::system::recorder;
+use crate::{orders, payments, shipping, stock};
+
+/// A part of the system that can run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Takes orders and sees them through.
+    Orders,
+    /// Takes money; needs the address of the payment provider.
+    Payments,
+    /// Sets goods aside.
+    Stock,
+    /// Sends parcels.
+    Shipping,
+    /// Keeps every message.
+    Recorder,
+}
+
+impl Part {
+    /// The name of its service.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Payments => "payments",
+            Self::Stock => "stock",
+            Self::Shipping => "shipping",
+            Self::Recorder => "recorder",
+        }
+    }
+}
+
+/// How it is to run.
+#[derive(Debug, Clone)]
+pub struct AloneOptions {
+    /// Which part.
+    pub part: Part,
+    /// The broker between it and the others.
+    pub broker: BrokerUrl,
+    /// Where it keeps everything; its own folder, not shared with another process.
+    pub data: PathBuf,
+    /// Of the HTTP API, on loopback; 0 takes a free one.
+    pub port: u16,
+    /// The address of the payment provider, for [`Part::Payments`].
+    pub provider: String,
+}
+
+/// A running node with one service.
+pub struct Alone {
+    service: Service,
+    server: RunningServer,
+    _carrier: Carrier,
+    // Dropped last: the folder is given up when nothing works in it any more.
+    _node: NodeFile,
+}
+
+impl Alone {
+    /// Starts it. A broker that is not there is waited for; meanwhile the node answers and says so in `/readyz`.
+    ///
+    /// # Errors
+    /// [`DemoError`] says what did not start; nothing goes on running then.
+    pub async fn start(options: AloneOptions) -> Result<Self, DemoError> {
+        let node = NodeFile::claim(&options.data)?;
+        let metrics = Metrics::install()?;
+        let world = World::default();
+        let carrier = Carrier::server(&options.broker, &options.data, &world)?;
+        let service = service(&options, &carrier, world.clone()).await?;
+        let checked = service.clone();
+        let api = Api::new(world)
+            .metrics(metrics)
+            .serve(service.clone())
+            .check(move || vec![check(&checked)]);
+        let server_options = ServerOptions {
+            drain: api.drain(),
+            ..ServerOptions::default()
+        };
+        let at = SocketAddr::from(([127, 0, 0, 1], options.port));
+        let server = Server::bind(at, api.router(), server_options).await?;
+        node.announce(&NodeInfo {
+            address: server.address,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            services: vec![options.part.name().to_owned()],
+        })?;
+        Ok(Self {
+            service,
+            server,
+            _carrier: carrier,
+            _node: node,
+        })
+    }
+
+    /// Where the HTTP API is.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// Stops it; what is under way finishes first.
+    pub async fn stop(self) {
+        self.server.shutdown().await;
+        self.service.stop().await;
+    }
+}
+
+async fn service(options: &AloneOptions, carrier: &Carrier, world: World) -> Result<Service, DemoError> {
+    let (data, name) = (&options.data, options.part.name());
+    let builder = match options.part {
+        Part::Orders => orders::service(views(data, name)?),
+        Part::Payments => {
+            let client = Client::new(&options.provider, PROVIDER_CONNECTIONS)?;
+            payments::service(Arc::new(Payer(Box::new(client))))
+        }
+        Part::Stock => stock::service(views(data, name)?),
+        Part::Shipping => shipping::service(),
+        Part::Recorder => recorder(carrier),
+    };
+    let place = Place {
+        store: store(data, name, "log", &world)?,
+        transport: carrier.transport(name)?,
+        world,
+        journal: None,
+    };
+    Ok(builder
+        .start(place)
+        .await
+        .map_err(crate::folder::SystemError::from)?)
+}
+
+fn check(service: &Service) -> Check {
+    match service.trouble() {
+        None => Check::ok(service.name().to_string()),
+        Some(trouble) => Check::failed(service.name().to_string(), trouble),
+    }
+}
