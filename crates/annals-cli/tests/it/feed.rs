@@ -387,6 +387,50 @@ fn what_is_declined_is_cancelled_and_never_charged() {
     );
 }
 
+/// A file through a server, in a namespace of its own, and through the embedded broker: the same books.
+fn same_over(variable: &str) {
+    let text = fixture();
+    let (_folder, path) = file("orders.csv", &text);
+    let server = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names no server"));
+    let namespace = format!("feed-{}", uuid::Uuid::now_v7().simple());
+    let broker = format!("{server}?namespace={namespace}");
+    let (_data, fed, ended, shown) = run(&text, &path, &["--broker", &broker], None);
+    let (_embedded, _, expected, embedded) = run(&text, &path, &[], None);
+    println!("{variable}: {:.1} s", fed.seconds);
+    assert_eq!((ended.shipped, ended.cancelled()), (expected.shipped, expected.cancelled()));
+    assert_eq!(shown, embedded);
+}
+
+#[test]
+#[ignore = "broker: rabbitmq: feeds a file through it"]
+fn rabbitmq_gives_the_read_models_of_the_embedded_broker() {
+    same_over("ANNALS_RABBITMQ_URL");
+}
+
+#[test]
+#[ignore = "broker: kafka: feeds a file through it"]
+fn kafka_gives_the_read_models_of_the_embedded_broker() {
+    same_over("ANNALS_KAFKA_URL");
+}
+
+#[test]
+#[ignore = "broker: activemq: feeds a file through it"]
+fn activemq_gives_the_read_models_of_the_embedded_broker() {
+    same_over("ANNALS_ACTIVEMQ_URL");
+}
+
+#[test]
+#[ignore = "broker: artemis: feeds a file through it"]
+fn artemis_gives_the_read_models_of_the_embedded_broker() {
+    same_over("ANNALS_ARTEMIS_URL");
+}
+
+#[test]
+#[ignore = "broker: nats: feeds a file through it"]
+fn nats_gives_the_read_models_of_the_embedded_broker() {
+    same_over("ANNALS_NATS_URL");
+}
+
 #[test]
 fn a_malformed_file_names_the_place_and_nothing_of_it_is_taken() {
     let good = fixture();

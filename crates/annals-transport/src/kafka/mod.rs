@@ -1,1 +1,129 @@
 //! Apache Kafka.
+//!
+//! In: messages and subscriptions. Out: outcomes and deliveries. A topic is a topic of Kafka with the prefix `annals.`;
+//! the partition tag is the key, spread as Java clients spread it. A group is a consumer group; of every partition it
+//! keeps the place up to which everything is finished. *Stored* means that all replicas in sync have it, most likely in
+//! their memory.
+//!
+//! Invariant: a record that is not finished is never passed by what is committed.
+
+mod config;
+mod convert;
+mod watermark;
+mod topics;
+mod publisher;
+mod subscriber;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+};
+use smol_str::SmolStr;
+
+pub use config::ConfigError;
+
+use config::Config;
+use publisher::Publisher;
+use topics::Topics;
+
+/// What it can do.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    replay: false,
+    exact_dedupe: false,
+    partition_order: true,
+    every_topic: true,
+    late_groups: true,
+    parks: false,
+    stored_means: "all replicas in sync have it, in their memory; the disk follows",
+};
+
+/// A connection to Kafka, made when it is first needed; the client keeps it up. Cheap to clone.
+#[derive(Clone)]
+pub struct Kafka {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    topics: Topics,
+    publisher: Publisher,
+    health: Mutex<Health>,
+}
+
+impl Kafka {
+    /// Reads an address: `kafka://HOST:PORT,HOST:PORT?partitions=6&replication=3`.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: correct the address.
+    pub fn open(url: &str) -> Result<Self, ConfigError> {
+        let config = Config::read(url)?;
+        let shared = Shared {
+            topics: Topics::new(config.clone()),
+            publisher: Publisher::new(config.clone()),
+            config,
+            health: Mutex::new(Health::Up),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Notes how the last thing that was tried went.
+    fn note<T>(&self, result: Result<T, String>) -> Result<T, String> {
+        let health = match &result {
+            Ok(_) => Health::Up,
+            Err(reason) => Health::Degraded(reason.clone()),
+        };
+        *self.shared.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+        result
+    }
+}
+
+impl Transport for Kafka {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        Box::pin(async move {
+            let topics = publisher::topics(&batch);
+            if let Err(reason) = self.note(self.shared.topics.make(&topics).await) {
+                return batch.iter().map(|_| Published::Unknown(reason.clone())).collect();
+            }
+            let (outcomes, broken) = self.shared.publisher.publish(batch).await;
+            // Only the health is left to say; the outcomes say the rest.
+            drop(self.note(broken.map_or(Ok(()), Err)));
+            outcomes
+        })
+    }
+
+    fn health(&self) -> Health {
+        self.shared
+            .health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn declare(&self, _group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move {
+            self.note(self.shared.topics.make(&topics).await)
+                .map_err(SubscribeError::Unavailable)
+        })
+    }
+
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
+        Box::pin(async move {
+            if subscribe.start != Start::Group {
+                return Err(SubscribeError::Unsupported("begin at a position".into()));
+            }
+            self.declare(subscribe.group.clone(), subscribe.topics.clone())
+                .await?;
+            let consumer = subscriber::open(&self.shared.config, &subscribe);
+            let consumer = self.note(consumer).map_err(SubscribeError::Unavailable)?;
+            Ok(Box::new(consumer) as Box<dyn Consumer>)
+        })
+    }
+}

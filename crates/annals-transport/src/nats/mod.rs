@@ -1,1 +1,86 @@
-//! NATS JetStream.
+//! NATS with JetStream.
+//!
+//! In: messages and subscriptions. Out: outcomes and deliveries. Everything is kept in one stream, `annals`; a topic is a
+//! subject below it and a group a durable pull consumer. *Stored* means what the server's `sync_interval` says: flushed
+//! only with `always`, otherwise in its memory for up to two minutes.
+//!
+//! Invariant: a message counts as stored only when the stream has acknowledged it.
+
+mod config;
+mod convert;
+mod link;
+mod publisher;
+mod subscriber;
+
+use std::sync::Arc;
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+};
+use smol_str::SmolStr;
+
+pub use config::ConfigError;
+
+use config::Config;
+use link::Link;
+
+/// What it can do. Order holds as long as nothing is given back: what is, comes after newer messages.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    replay: false,
+    exact_dedupe: false,
+    partition_order: true,
+    every_topic: true,
+    late_groups: true,
+    parks: false,
+    stored_means: "the stream has it; flushed only where the server says sync_interval: always",
+};
+
+/// A connection to NATS, made when it is first needed; the client keeps it up. Cheap to clone.
+#[derive(Clone)]
+pub struct Nats {
+    link: Arc<Link>,
+}
+
+impl Nats {
+    /// Reads an address: `nats://USER:PASSWORD@HOST:PORT`, several with commas; 4222 where nothing is said.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: correct the address.
+    pub fn open(url: &str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            link: Arc::new(Link::new(Config::read(url)?)),
+        })
+    }
+}
+
+impl Transport for Nats {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        Box::pin(publisher::publish(&self.link, batch))
+    }
+
+    fn health(&self) -> Health {
+        self.link.health()
+    }
+
+    fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move {
+            subscriber::declare(&self.link, &group, &topics).await?;
+            Ok(())
+        })
+    }
+
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
+        Box::pin(async move {
+            if subscribe.start != Start::Group {
+                return Err(SubscribeError::Unsupported("begin at a position".into()));
+            }
+            let consumer = subscriber::open(&self.link, subscribe).await?;
+            Ok(Box::new(consumer) as Box<dyn Consumer>)
+        })
+    }
+}

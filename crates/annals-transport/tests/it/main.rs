@@ -18,3 +18,11 @@ mod parked;
 mod faults;
 // Topics, groups and lag as status pages show them.
 mod inspect;
+// Every broker on its real server.
+#[cfg(any(
+    feature = "rabbitmq",
+    feature = "kafka",
+    feature = "activemq",
+    feature = "nats"
+))]
+mod servers;

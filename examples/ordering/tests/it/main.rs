@@ -18,3 +18,5 @@ mod bank;
 mod system;
 /// Orders as large as they may be.
 mod large;
+/// Every service a process of its own, over real brokers, killed one after the other.
+mod apart;

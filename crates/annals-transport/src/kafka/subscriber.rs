@@ -1,0 +1,249 @@
+//! Groups: consumer groups, with the watermark of every partition kept here.
+//!
+//! In: a group and its topics. Out: deliveries in the order of each partition. What is not finished comes again after
+//! the consumer is gone, together with what was finished behind it.
+//!
+//! Invariant: a partition that was taken away is committed as far as it was finished, and settled no more.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe,
+};
+use annals_core::time::Timestamp;
+use futures_util::FutureExt;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{ClientContext, Message as _};
+use tokio::sync::mpsc;
+
+use super::config::{Config, PREFIX};
+use super::convert::message;
+use super::watermark::Watermark;
+
+type Partition = (String, i32);
+
+/// What is known of the partitions that are ours just now. A partition that comes back begins a new generation.
+#[derive(Default)]
+struct Ours {
+    watermarks: BTreeMap<Partition, (u64, Watermark)>,
+    generations: u64,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Watching {
+    ours: Arc<Mutex<Ours>>,
+}
+
+impl Watching {
+    fn ours(&self) -> std::sync::MutexGuard<'_, Ours> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Watching {}
+
+impl ConsumerContext for Watching {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(partitions) = rebalance else {
+            return;
+        };
+        let mut ours = self.ours();
+        for partition in partitions.elements() {
+            ours.watermarks
+                .remove(&(partition.topic().to_owned(), partition.partition()));
+        }
+        // What was stored and not committed yet; an error means there was nothing, or it comes again.
+        drop(consumer.commit_consumer_state(CommitMode::Sync));
+    }
+}
+
+type Reader = StreamConsumer<Watching>;
+
+pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsumer, String> {
+    let watching = Watching::default();
+    let client = config.consumer(&subscribe.group);
+    let reader: Reader = client
+        .create_with_context(watching.clone())
+        .map_err(|error| error.to_string())?;
+    let every = format!("^{}.*", PREFIX.replace('.', "\\."));
+    let names: Vec<String> = subscribe
+        .topics
+        .iter()
+        .map(|topic| format!("{PREFIX}{topic}"))
+        .collect();
+    let mut topics: Vec<&str> = names.iter().map(String::as_str).collect();
+    if topics.is_empty() {
+        topics.push(&every);
+    }
+    reader.subscribe(&topics).map_err(|error| error.to_string())?;
+    let (retry, retried) = mpsc::unbounded_channel();
+    Ok(GroupConsumer {
+        reader: Some(Arc::new(reader)),
+        watching,
+        retry,
+        retried,
+    })
+}
+
+/// Reads for a group.
+pub(super) struct GroupConsumer {
+    /// Taken when it is dropped.
+    reader: Option<Arc<Reader>>,
+    watching: Watching,
+    retry: mpsc::UnboundedSender<Delivery>,
+    /// What is to be handed out once more; at most what is in hand.
+    retried: mpsc::UnboundedReceiver<Delivery>,
+}
+
+impl GroupConsumer {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
+        let Some(reader) = self.reader.clone() else {
+            return Err(ReceiveError::Closed);
+        };
+        let first = tokio::select! {
+            biased;
+            Some(again) = self.retried.recv() => again,
+            record = reader.recv() => self.delivery(record)?,
+        };
+        let mut deliveries = vec![first];
+        while deliveries.len() < max
+            && let Some(record) = reader.recv().now_or_never()
+        {
+            match self.delivery(record) {
+                Ok(delivery) => deliveries.push(delivery),
+                // The next call meets the same trouble, or it has passed.
+                Err(_) => break,
+            }
+        }
+        Ok(deliveries)
+    }
+
+    fn delivery(&self, record: Result<BorrowedMessage<'_>, KafkaError>) -> Result<Delivery, ReceiveError> {
+        let record = record.map_err(|error| ReceiveError::Lost(error.to_string()))?;
+        let partition = (record.topic().to_owned(), record.partition());
+        let generation = {
+            let mut ours = self.watching.ours();
+            let fresh = ours.generations + 1;
+            let entry = ours.watermarks.entry(partition.clone());
+            let (generation, watermark) = entry.or_insert_with(|| (fresh, Watermark::default()));
+            watermark.begin(record.offset());
+            let generation = *generation;
+            ours.generations = ours.generations.max(generation);
+            generation
+        };
+        let taken = record.timestamp().to_millis().unwrap_or(0).saturating_mul(1_000);
+        let unsettled = Unsettled {
+            partition,
+            generation,
+            record: record.offset(),
+            message: message(&record),
+            taken: Timestamp::from_micros(taken),
+            attempt: 1,
+            reader: self.reader.clone(),
+            watching: self.watching.clone(),
+            retry: self.retry.clone(),
+        };
+        Ok(unsettled.delivery())
+    }
+}
+
+impl Consumer for GroupConsumer {
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        Box::pin(self.receive(max))
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        self.watching.ours().watermarks.clear();
+        let reader = self.reader.take();
+        // Leaving a group waits for the broker.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || {
+                if let Some(reader) = &reader {
+                    drop(reader.commit_consumer_state(CommitMode::Sync));
+                    reader.unsubscribe();
+                }
+                drop(reader);
+            });
+        }
+    }
+}
+
+struct Unsettled {
+    partition: Partition,
+    generation: u64,
+    record: i64,
+    message: Message,
+    taken: Timestamp,
+    attempt: u32,
+    reader: Option<Arc<Reader>>,
+    watching: Watching,
+    retry: mpsc::UnboundedSender<Delivery>,
+}
+
+impl Unsettled {
+    fn delivery(self) -> Delivery {
+        Delivery {
+            message: self.message.clone(),
+            taken: self.taken,
+            position: None,
+            // Kafka does not count; what was handed out before a restart is not known.
+            attempt: Attempt::AtLeast(self.attempt),
+            settle: Some(Box::new(self)),
+        }
+    }
+
+    fn finish(&self) -> Result<(), ReceiveError> {
+        let lost = || ReceiveError::Lost("the partition of this delivery was taken away".into());
+        let mut ours = self.watching.ours();
+        let (generation, watermark) = ours.watermarks.get_mut(&self.partition).ok_or_else(lost)?;
+        if *generation != self.generation {
+            return Err(lost());
+        }
+        let (Some(reached), Some(reader)) = (watermark.finish(self.record), &self.reader) else {
+            return Ok(());
+        };
+        reader
+            .store_offset(&self.partition.0, self.partition.1, reached)
+            .map_err(|error| ReceiveError::Lost(error.to_string()))
+    }
+
+    /// Hands it out once more; the watermark stays before it meanwhile.
+    fn again(mut self: Box<Self>, after: Duration) {
+        self.attempt = self.attempt.saturating_add(1);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let retry = self.retry.clone();
+            // An error means that the consumer is gone: it comes again to the next one.
+            drop(retry.send(self.delivery()));
+        });
+    }
+}
+
+impl Settle for Unsettled {
+    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        Box::pin(async move {
+            match settlement {
+                Settlement::Done => self.finish(),
+                Settlement::Retry { after } => {
+                    self.again(after);
+                    Ok(())
+                }
+                Settlement::Park { .. } => {
+                    self.again(Duration::ZERO);
+                    Err(ReceiveError::Lost(
+                        "Kafka puts nothing aside; it comes back".into(),
+                    ))
+                }
+            }
+        })
+    }
+}

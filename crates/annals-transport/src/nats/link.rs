@@ -1,0 +1,93 @@
+//! The link: one client for everything, made when it is first needed, and the stream.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use annals_core::port::transport::Health;
+use async_nats::connection::State;
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, ConnectOptions};
+use tokio::time::timeout;
+
+use super::config::{Config, STREAM, subject};
+
+/// For connecting and for every answer of the server.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// The server knows a message id again for so long; a relay resends much sooner.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
+
+pub(super) struct Link {
+    config: Config,
+    client: tokio::sync::Mutex<Option<Client>>,
+    /// The client's state is asked where there is one.
+    seen: Mutex<Result<Option<Client>, String>>,
+}
+
+impl Link {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            config,
+            client: tokio::sync::Mutex::default(),
+            seen: Mutex::new(Ok(None)),
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match &*self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+            Ok(None) => Health::Up,
+            Ok(Some(client)) if client.connection_state() == State::Connected => Health::Up,
+            Ok(Some(_)) => Health::Degraded("not connected to NATS".into()),
+            Err(reason) => Health::Degraded(reason.clone()),
+        }
+    }
+
+    /// The client; it reconnects by itself.
+    pub(super) async fn client(&self) -> Result<Client, String> {
+        let mut held = self.client.lock().await;
+        if let Some(client) = &*held {
+            return Ok(client.clone());
+        }
+        let options = ConnectOptions::new().name("annals").connection_timeout(DEADLINE);
+        let connected = within(options.connect(&self.config.servers[..])).await;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = connected
+            .as_ref()
+            .map(|client| Some(client.clone()))
+            .map_err(Clone::clone);
+        *held = Some(connected?);
+        held.clone().ok_or_else(|| "no client".to_owned())
+    }
+
+    pub(super) async fn context(&self) -> Result<Context, String> {
+        let mut context = jetstream::new(self.client().await?);
+        context.set_timeout(DEADLINE);
+        Ok(context)
+    }
+
+    /// The stream, made if it is missing; one that is there is left as it is.
+    pub(super) async fn stream(&self) -> Result<Stream, String> {
+        let context = self.context().await?;
+        let config = StreamConfig {
+            name: STREAM.to_owned(),
+            subjects: vec![subject(">")],
+            storage: StorageType::File,
+            // A full stream says so; it does not drop the oldest.
+            discard: DiscardPolicy::New,
+            duplicate_window: DUPLICATE_WINDOW,
+            ..StreamConfig::default()
+        };
+        within(context.get_or_create_stream(config)).await
+    }
+}
+
+/// Waits for the server, but not for ever.
+pub(super) async fn within<T, E: std::fmt::Display>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match timeout(DEADLINE, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_late) => Err(format!("NATS did not answer within {DEADLINE:?}")),
+    }
+}

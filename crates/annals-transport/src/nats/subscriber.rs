@@ -1,0 +1,181 @@
+//! Groups: a durable pull consumer each.
+//!
+//! In: a group and its topics. Out: deliveries. What is not settled comes again: at once when the consumer is dropped in
+//! order, else when [`ACK_WAIT`] has passed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+};
+use annals_core::time::Timestamp;
+use async_nats::jetstream::consumer::pull::{Config as PullConfig, Stream};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer as JetConsumer, DeliverPolicy};
+use async_nats::jetstream::message::Acker;
+use async_nats::jetstream::{AckKind, Message as JetMessage};
+use futures_util::{FutureExt, StreamExt};
+
+use super::config::{durable, subject};
+use super::convert::message;
+use super::link::{Link, within};
+
+/// What is in hand for longer is handed out again. A durable copy takes much less.
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Messages in hand at once.
+const PENDING_MAX: i64 = 500;
+/// Messages asked for at once; one at a time stalls the client for half a minute.
+const PULL: usize = 200;
+
+/// Makes the consumer of a group; one that hears other topics is changed.
+pub(super) async fn declare(
+    link: &Link,
+    group: &str,
+    topics: &[Topic],
+) -> Result<JetConsumer<PullConfig>, SubscribeError> {
+    let stream = link.stream().await.map_err(SubscribeError::Unavailable)?;
+    let config = PullConfig {
+        durable_name: Some(durable(group)),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        // Never given up by the server; whoever handles it parks it.
+        max_deliver: -1,
+        max_ack_pending: PENDING_MAX,
+        deliver_policy: DeliverPolicy::All,
+        filter_subjects: topics.iter().map(|topic| subject(topic)).collect(),
+        ..PullConfig::default()
+    };
+    within(stream.create_consumer(config))
+        .await
+        .map_err(SubscribeError::Unavailable)
+}
+
+pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<PullConsumer, SubscribeError> {
+    let consumer = declare(link, &subscribe.group, &subscribe.topics).await?;
+    let pulling = consumer
+        .stream()
+        .max_messages_per_batch(PULL)
+        .heartbeat(Duration::from_secs(5))
+        .expires(Duration::from_secs(30))
+        .messages();
+    let stream = within(pulling).await.map_err(SubscribeError::Unavailable)?;
+    Ok(PullConsumer {
+        stream,
+        in_hand: Arc::default(),
+    })
+}
+
+/// What was handed out and not settled, by its number in the stream.
+type InHand = Arc<Mutex<BTreeMap<u64, Acker>>>;
+
+/// Reads for a group.
+pub(super) struct PullConsumer {
+    stream: Stream,
+    in_hand: InHand,
+}
+
+impl PullConsumer {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
+        let first = self.stream.next().await;
+        let mut deliveries = vec![self.delivery(first)?];
+        while deliveries.len() < max
+            && let Some(next) = self.stream.next().now_or_never()
+        {
+            match self.delivery(next) {
+                Ok(delivery) => deliveries.push(delivery),
+                // The next call meets the same end.
+                Err(_) => break,
+            }
+        }
+        Ok(deliveries)
+    }
+
+    fn delivery<E: std::fmt::Display>(
+        &self,
+        next: Option<Result<JetMessage, E>>,
+    ) -> Result<Delivery, ReceiveError> {
+        let taken = match next {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(ReceiveError::Lost(error.to_string())),
+            None => return Err(ReceiveError::Lost("NATS ended the subscription".into())),
+        };
+        let info = taken
+            .info()
+            .map_err(|error| ReceiveError::Lost(error.to_string()))?;
+        let number = info.stream_sequence;
+        let attempt = u32::try_from(info.delivered).map_or(Attempt::Unknown, Attempt::Exact);
+        let micros = info.published.unix_timestamp_nanos() / 1_000;
+        let moment = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
+        let message = message(&taken, number.to_string());
+        let (_, acker) = taken.split();
+        self.in_hand
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(number, acker);
+        Ok(Delivery {
+            message,
+            taken: moment,
+            position: None,
+            attempt,
+            settle: Some(Box::new(Unsettled {
+                number,
+                in_hand: Arc::clone(&self.in_hand),
+            })),
+        })
+    }
+}
+
+impl Consumer for PullConsumer {
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        Box::pin(self.receive(max))
+    }
+}
+
+impl Drop for PullConsumer {
+    fn drop(&mut self) {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsettled = std::mem::take(&mut *in_hand);
+        // Given back in order; without a runtime they come back when their time is up.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                for acker in unsettled.into_values() {
+                    drop(within(acker.ack_with(AckKind::Nak(None))).await);
+                }
+            });
+        }
+    }
+}
+
+struct Unsettled {
+    number: u64,
+    in_hand: InHand,
+}
+
+impl Settle for Unsettled {
+    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        Box::pin(async move {
+            let acker = self
+                .in_hand
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&self.number);
+            let Some(acker) = acker else {
+                return Err(ReceiveError::Lost("the consumer of this delivery is gone".into()));
+            };
+            let (kind, parked) = match settlement {
+                Settlement::Done => (AckKind::Ack, false),
+                Settlement::Retry { after } => (AckKind::Nak(Some(after)), false),
+                Settlement::Park { .. } => (AckKind::Nak(None), true),
+            };
+            within(acker.ack_with(kind)).await.map_err(ReceiveError::Lost)?;
+            if parked {
+                return Err(ReceiveError::Lost(
+                    "NATS puts nothing aside; it comes back".into(),
+                ));
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! A message as AMQP 0.9.1 properties and body, and back.
+//!
+//! There is no binding of CloudEvents to AMQP 0.9.1. We write attributes as headers with `ce_`, as Kafka does, and read
+//! `ce_`, `ce-` and `cloudEvents_`.
+
+use annals_core::port::transport::Message;
+use bytes::Bytes;
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+
+use crate::wire::{Encoded, Incoming, decode};
+
+const PREFIX: &str = "ce_";
+const PREFIXES: [&str; 3] = ["ce_", "ce-", "cloudEvents_"];
+/// Survives a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+pub(super) fn properties(message: &Message, encoded: &Encoded) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in &encoded.attributes {
+        let name = ShortString::from(format!("{PREFIX}{name}"));
+        headers.insert(name, AMQPValue::LongString(LongString::from(value.as_bytes())));
+    }
+    BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type(encoded.content_type.into())
+        .with_message_id(message.event.id.to_string().into())
+        .with_headers(headers)
+}
+
+/// The topic is the routing key.
+pub(super) fn message(delivery: &mut Delivery) -> Message {
+    let properties = &delivery.properties;
+    let headers = properties.headers().as_ref().map(FieldTable::inner);
+    let headers = headers
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
+    decode(Incoming {
+        topic: delivery.routing_key.as_str().into(),
+        headers: headers.collect(),
+        prefixes: &PREFIXES,
+        content_type: properties.content_type().as_ref().map(ToString::to_string),
+        key: None,
+        place: properties
+            .message_id()
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        data: Bytes::from(std::mem::take(&mut delivery.data)),
+    })
+}
+
+/// How often the broker handed it out before, where it says.
+pub(super) fn handed_out(delivery: &Delivery) -> Option<u32> {
+    let headers = delivery.properties.headers().as_ref()?;
+    let count = headers.inner().get("x-delivery-count")?;
+    text(count)?.parse().ok()
+}
+
+/// Attributes are text, but other clients write numbers as numbers.
+fn text(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::Boolean(is) => Some(is.to_string()),
+        AMQPValue::ShortShortInt(number) => Some(number.to_string()),
+        AMQPValue::ShortInt(number) => Some(number.to_string()),
+        AMQPValue::ShortUInt(number) => Some(number.to_string()),
+        AMQPValue::LongInt(number) => Some(number.to_string()),
+        AMQPValue::LongUInt(number) => Some(number.to_string()),
+        AMQPValue::LongLongInt(number) => Some(number.to_string()),
+        _ => None,
+    }
+}

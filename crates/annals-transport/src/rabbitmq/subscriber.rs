@@ -1,0 +1,205 @@
+//! Groups: one quorum queue each, with a single active consumer.
+//!
+//! In: a group and its topics. Out: deliveries in the order of the queue. What is not settled goes back to its place
+//! when the channel closes, which it does when the consumer is dropped.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+};
+use annals_core::time::Timestamp;
+use futures_util::{FutureExt, StreamExt};
+use lapin::Acker;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use smol_str::SmolStr;
+
+use super::config::{EXCHANGE, queue};
+use super::convert::{handed_out, message};
+use super::link::{Link, Open, within};
+
+/// Messages in hand at once.
+const PREFETCH: u16 = 500;
+/// RabbitMQ drops what was handed out more often than this; newer ones after twenty times unless told otherwise.
+const DELIVERY_LIMIT: i64 = 1_000_000_000;
+
+/// Makes the queue of a group, and binds it.
+pub(super) async fn declare(link: &Link, group: SmolStr, topics: Vec<Topic>) -> Result<(), SubscribeError> {
+    let open = link.open().await.map_err(SubscribeError::Unavailable)?;
+    declare_on(&open, &group, &topics).await
+}
+
+async fn declare_on(open: &Open, group: &str, topics: &[Topic]) -> Result<(), SubscribeError> {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let name = queue(group);
+    let declared = open
+        .channel
+        .queue_declare(name.as_str().into(), options, arguments);
+    within(declared).await.map_err(SubscribeError::Unavailable)?;
+    let every = [Topic::new_static("#")];
+    for topic in if topics.is_empty() { &every } else { topics } {
+        let bound = open.channel.queue_bind(
+            name.as_str().into(),
+            EXCHANGE.into(),
+            topic.as_str().into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        within(bound).await.map_err(SubscribeError::Unavailable)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<QueueConsumer, SubscribeError> {
+    let open = link
+        .limited(PREFETCH)
+        .await
+        .map_err(SubscribeError::Unavailable)?;
+    declare_on(&open, &subscribe.group, &subscribe.topics).await?;
+    let consumed = open.channel.basic_consume(
+        queue(&subscribe.group).as_str().into(),
+        "".into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    let stream = within(consumed).await.map_err(SubscribeError::Unavailable)?;
+    Ok(QueueConsumer { stream, open })
+}
+
+/// Reads the queue of a group.
+pub(super) struct QueueConsumer {
+    stream: lapin::Consumer,
+    open: Open,
+}
+
+impl QueueConsumer {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
+        let first = self.stream.next().await;
+        let mut deliveries = vec![self.delivery(first)?];
+        // What else is there already.
+        while deliveries.len() < max
+            && let Some(next) = self.stream.next().now_or_never()
+        {
+            match self.delivery(next) {
+                Ok(delivery) => deliveries.push(delivery),
+                // The next call meets the same end.
+                Err(_) => break,
+            }
+        }
+        Ok(deliveries)
+    }
+
+    fn delivery(
+        &self,
+        next: Option<Result<lapin::message::Delivery, lapin::Error>>,
+    ) -> Result<Delivery, ReceiveError> {
+        let mut taken = match next {
+            Some(Ok(delivery)) => delivery,
+            Some(Err(error)) => return Err(ReceiveError::Lost(error.to_string())),
+            None => return Err(ReceiveError::Lost("RabbitMQ ended the subscription".into())),
+        };
+        let attempt = match (handed_out(&taken), taken.redelivered) {
+            (Some(before), _) => Attempt::Exact(before.saturating_add(1)),
+            (None, false) => Attempt::AtLeast(1),
+            (None, true) => Attempt::Unknown,
+        };
+        let settle = Unsettled {
+            acker: taken.acker.clone(),
+            _open: self.open.clone(),
+        };
+        Ok(Delivery {
+            message: message(&mut taken),
+            taken: now(),
+            position: None,
+            attempt,
+            settle: Some(Box::new(settle)),
+        })
+    }
+}
+
+/// The queue keeps no moment; this is when the message came here.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::EPOCH.after(since)
+}
+
+impl Consumer for QueueConsumer {
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        Box::pin(self.receive(max))
+    }
+}
+
+impl Drop for QueueConsumer {
+    fn drop(&mut self) {
+        let open = self.open.clone();
+        // A closed channel gives back what is not settled; in order, at its place.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // An error means that it is closed already.
+                drop(within(open.channel.close(200, "done".into())).await);
+            });
+        }
+    }
+}
+
+struct Unsettled {
+    acker: Acker,
+    _open: Open,
+}
+
+impl Settle for Unsettled {
+    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        Box::pin(async move {
+            match settlement {
+                Settlement::Done => self.answered(self.acker.ack(BasicAckOptions::default())).await,
+                Settlement::Retry { after } => {
+                    wait(after).await;
+                    self.give_back().await
+                }
+                Settlement::Park { .. } => {
+                    self.give_back().await?;
+                    Err(ReceiveError::Lost(
+                        "RabbitMQ puts nothing aside; it comes back".into(),
+                    ))
+                }
+            }
+        })
+    }
+}
+
+impl Unsettled {
+    async fn give_back(&self) -> Result<(), ReceiveError> {
+        let options = BasicNackOptions {
+            requeue: true,
+            ..BasicNackOptions::default()
+        };
+        self.answered(self.acker.nack(options)).await
+    }
+
+    async fn answered(
+        &self,
+        answer: impl Future<Output = Result<bool, lapin::Error>>,
+    ) -> Result<(), ReceiveError> {
+        match within(answer).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ReceiveError::Lost("the channel of this delivery is gone".into())),
+            Err(reason) => Err(ReceiveError::Lost(reason)),
+        }
+    }
+}
+
+async fn wait(after: Duration) {
+    tokio::time::sleep(after).await;
+}
