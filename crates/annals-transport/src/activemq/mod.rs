@@ -1,1 +1,129 @@
-//! ActiveMQ Classic and Artemis, by AMQP 1.0.
+//! ActiveMQ Classic and Artemis, both by AMQP 1.0.
+//!
+//! In: messages and subscriptions. Out: outcomes and deliveries. On Classic a topic is a virtual topic and a group the
+//! queue that hangs on it; on Artemis a topic is a multicast address and a group a queue of it with a name of its own.
+//! The client has no reconnect, so connections are made anew here.
+//!
+//! Invariant: nothing is published to a topic before a group for it was declared in this process. Both brokers answer
+//! *accepted* and drop what no queue waits for, so nobody else would notice.
+
+mod config;
+mod convert;
+mod link;
+mod publisher;
+mod subscriber;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+};
+use smol_str::SmolStr;
+
+pub use config::ConfigError;
+
+use config::Config;
+use link::Link;
+use publisher::Publisher;
+
+/// What it can do.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    replay: false,
+    exact_dedupe: false,
+    partition_order: true,
+    every_topic: false,
+    late_groups: false,
+    parks: false,
+    stored_means: "the broker has it in its journal; flushed on Classic with journalDiskSyncStrategy=always",
+};
+
+/// A connection to ActiveMQ, made when it is first needed and again whenever it was lost. Cheap to clone.
+#[derive(Clone)]
+pub struct ActiveMq {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    publisher: Publisher,
+    /// Topics of which this process knows that a group waits.
+    declared: Mutex<BTreeSet<Topic>>,
+}
+
+impl ActiveMq {
+    /// Reads an address: `activemq://USER:PASSWORD@HOST:PORT` for Classic, `artemis://…` for Artemis.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: correct the address.
+    pub fn open(url: &str) -> Result<Self, ConfigError> {
+        let link = Arc::new(Link::new(Config::read(url)?));
+        let shared = Shared {
+            publisher: Publisher::new(Arc::clone(&link)),
+            link,
+            declared: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    fn declared(&self, topics: impl IntoIterator<Item = Topic>) {
+        let mut declared = self
+            .shared
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        declared.extend(topics);
+    }
+
+    fn is_declared(&self, topic: &Topic) -> bool {
+        let declared = self
+            .shared
+            .declared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        declared.contains(topic)
+    }
+}
+
+impl Transport for ActiveMq {
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        let allowed: Vec<bool> = batch
+            .iter()
+            .map(|message| self.is_declared(&message.topic))
+            .collect();
+        Box::pin(async move { self.shared.publisher.publish(batch, &allowed).await })
+    }
+
+    fn health(&self) -> Health {
+        self.shared.link.health()
+    }
+
+    fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move {
+            subscriber::declare(&self.shared.link, &group, &topics).await?;
+            self.declared(topics);
+            Ok(())
+        })
+    }
+
+    fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
+        Box::pin(async move {
+            if subscribe.start != Start::Group {
+                return Err(SubscribeError::Unsupported("begin at a position".into()));
+            }
+            if subscribe.topics.is_empty() {
+                return Err(SubscribeError::Unsupported("hear every topic".into()));
+            }
+            let consumer = subscriber::open(&self.shared.link, &subscribe).await?;
+            self.declared(subscribe.topics);
+            Ok(Box::new(consumer) as Box<dyn Consumer>)
+        })
+    }
+}

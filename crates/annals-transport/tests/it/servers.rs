@@ -345,6 +345,7 @@ async fn killed(transport: Arc<dyn Transport>, server: &'static str) {
             }
         }
         lost += 1;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(began.elapsed() < DEADLINE * 2, "{} of {COUNT} came", seen.len());
     }
     publishing.await.unwrap();

@@ -1,0 +1,148 @@
+//! Publishing: durable, unsettled, a window of outcomes at a time.
+//!
+//! Invariant: messages of a topic leave in the order given. When a connection breaks, whatever has no outcome is unknown,
+//! and so is all that follows in the batch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::port::transport::{Health, Message, Published, Topic};
+use fe2o3_amqp::Sender;
+use fe2o3_amqp::link::SendError;
+use fe2o3_amqp::link::delivery::DeliveryFut;
+use fe2o3_amqp::types::messaging::{Outcome, Target};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::convert::sections;
+use super::link::{Link, Open, within};
+use crate::wire::encode;
+
+/// Messages on their way without an outcome.
+const WINDOW_MAX: usize = 256;
+/// For an outcome.
+const OUTCOME_DEADLINE: Duration = Duration::from_secs(15);
+
+type Awaited = DeliveryFut<Result<Outcome, SendError>>;
+
+pub(super) struct Publisher {
+    link: Arc<Link>,
+    /// Held over a batch: batches go one after the other.
+    open: Mutex<Option<Senders>>,
+}
+
+struct Senders {
+    open: Open,
+    by_topic: BTreeMap<Topic, Sender>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self {
+            link,
+            open: Mutex::default(),
+        }
+    }
+
+    /// One outcome per message; what is not allowed is not sent.
+    pub(super) async fn publish(&self, batch: Vec<Message>, allowed: &[bool]) -> Vec<Published> {
+        let mut held = self.open.lock().await;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut broken = None;
+        for (window, allowed) in batch.chunks(WINDOW_MAX).zip(allowed.chunks(WINDOW_MAX)) {
+            let mut sent = Vec::with_capacity(window.len());
+            for (message, allowed) in window.iter().zip(allowed) {
+                sent.push(self.send(&mut held, message, *allowed, &mut broken).await);
+            }
+            for sent in sent {
+                outcomes.push(match sent {
+                    Err(outcome) => outcome,
+                    Ok(awaited) => outcome(awaited, &mut broken).await,
+                });
+            }
+        }
+        if let Some(reason) = broken {
+            self.link.is(Health::Degraded(reason));
+            if let Some(senders) = held.take() {
+                tokio::spawn(senders.open.close());
+            }
+        }
+        outcomes
+    }
+
+    async fn send(
+        &self,
+        held: &mut Option<Senders>,
+        message: &Message,
+        allowed: bool,
+        broken: &mut Option<String>,
+    ) -> Result<Awaited, Published> {
+        let encoded = encode(message).map_err(Published::Refused)?;
+        if let Some(reason) = broken {
+            return Err(Published::Unknown(reason.clone()));
+        }
+        if !allowed {
+            return Err(Published::Unknown(format!(
+                "no group is declared for the topic {}, and ActiveMQ would drop the message; declare one",
+                message.topic
+            )));
+        }
+        let sending = async {
+            let sender = self.sender(held, &message.topic).await?;
+            within(sender.send_batchable(sections(message, &encoded))).await
+        };
+        sending.await.map_err(|reason| {
+            *broken = Some(reason.clone());
+            Published::Unknown(reason)
+        })
+    }
+
+    async fn sender<'a>(
+        &self,
+        held: &'a mut Option<Senders>,
+        topic: &Topic,
+    ) -> Result<&'a mut Sender, String> {
+        if held.is_none() {
+            *held = Some(Senders {
+                open: self.link.open().await?,
+                by_topic: BTreeMap::new(),
+            });
+        }
+        let Some(senders) = held else {
+            return Err("no connection".into());
+        };
+        if !senders.by_topic.contains_key(topic) {
+            let flavour = self.link.config.flavour;
+            let mut target = Target::builder().address(flavour.target(topic));
+            if let Some(capability) = flavour.capability() {
+                target = target.capabilities(vec![capability]);
+            }
+            let attaching = Sender::builder()
+                .name(format!("annals-{}", Uuid::new_v4()))
+                .target(target.build())
+                .attach(&mut senders.open.session);
+            let sender = within(attaching).await?;
+            senders.by_topic.insert(topic.clone(), sender);
+        }
+        senders
+            .by_topic
+            .get_mut(topic)
+            .ok_or_else(|| "no sender".to_owned())
+    }
+}
+
+async fn outcome(awaited: Awaited, broken: &mut Option<String>) -> Published {
+    if let Some(reason) = broken {
+        return Published::Unknown(reason.clone());
+    }
+    let reason = match timeout(OUTCOME_DEADLINE, awaited).await {
+        Ok(Ok(Outcome::Accepted(_))) => return Published::Stored,
+        Ok(Ok(other)) => format!("ActiveMQ answered {other:?}"),
+        Ok(Err(error)) => error.to_string(),
+        Err(_late) => format!("no outcome within {OUTCOME_DEADLINE:?}"),
+    };
+    *broken = Some(reason.clone());
+    Published::Unknown(reason)
+}

@@ -1,0 +1,191 @@
+//! Groups: one link for each topic of a group, read into one channel.
+//!
+//! In: a group and its topics. Out: deliveries in the order of each queue. What is not settled goes back when the
+//! connection closes, which it does when the consumer is dropped.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use annals_core::port::store::BoxFuture;
+use annals_core::port::transport::{
+    Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+};
+use annals_core::time::Timestamp;
+use fe2o3_amqp::Receiver;
+use fe2o3_amqp::link::delivery::DeliveryInfo;
+use fe2o3_amqp::link::{CreditMode, ReceiverDisposer};
+use fe2o3_amqp::types::messaging::{Body, Source, TerminusDurability, TerminusExpiryPolicy};
+use fe2o3_amqp::types::primitives::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::convert::message;
+use super::link::{Link, Open, within};
+
+/// Messages in hand at once, of one topic.
+const CREDIT: u32 = 200;
+/// Deliveries that wait to be fetched.
+const WAITING_MAX: usize = 256;
+
+/// Makes the queues of a group: they stay when the links go.
+pub(super) async fn declare(link: &Link, group: &str, topics: &[Topic]) -> Result<(), SubscribeError> {
+    let mut open = link.open().await.map_err(SubscribeError::Unavailable)?;
+    for topic in topics {
+        let receiver = attach(link, &mut open, group, topic, CreditMode::Manual).await?;
+        // It may be gone already; the queue is there.
+        drop(within(receiver.close()).await);
+    }
+    open.close().await;
+    Ok(())
+}
+
+async fn attach(
+    link: &Link,
+    open: &mut Open,
+    group: &str,
+    topic: &Topic,
+    credit: CreditMode,
+) -> Result<Receiver, SubscribeError> {
+    let flavour = link.config.flavour;
+    let mut source = Source::builder()
+        .address(flavour.source(topic, group))
+        .durable(TerminusDurability::UnsettledState)
+        .expiry_policy(TerminusExpiryPolicy::Never);
+    if let Some(capability) = flavour.capability() {
+        source = source.capabilities(vec![capability]);
+    }
+    let attaching = Receiver::builder()
+        .name(format!("annals-{}", Uuid::new_v4()))
+        .source(source.build())
+        .credit_mode(credit)
+        .auto_accept(false)
+        .attach(&mut open.session);
+    within(attaching).await.map_err(SubscribeError::Unavailable)
+}
+
+pub(super) async fn open(link: &Link, subscribe: &Subscribe) -> Result<QueueConsumer, SubscribeError> {
+    let mut open = link.open().await.map_err(SubscribeError::Unavailable)?;
+    let (arrived, arriving) = mpsc::channel(WAITING_MAX);
+    let mut reading = JoinSet::new();
+    for topic in &subscribe.topics {
+        let credit = CreditMode::Auto(CREDIT);
+        let receiver = attach(link, &mut open, &subscribe.group, topic, credit).await?;
+        reading.spawn(read(receiver, topic.clone(), arrived.clone()));
+    }
+    Ok(QueueConsumer {
+        arriving,
+        _reading: reading,
+        open: Some(open),
+    })
+}
+
+type Arrived = Result<Delivery, ReceiveError>;
+
+/// Reads one link until it ends, and says why it did.
+async fn read(mut receiver: Receiver, topic: Topic, arrived: mpsc::Sender<Arrived>) {
+    let disposer = receiver.disposer();
+    loop {
+        let next = match receiver.recv::<Body<Value>>().await {
+            Ok(delivery) => {
+                let (info, sections) = delivery.into_parts();
+                let (message, made, before) = message(&topic, sections);
+                Ok(Delivery {
+                    message,
+                    taken: made.unwrap_or_else(now),
+                    position: None,
+                    attempt: Attempt::AtLeast(before.saturating_add(1)),
+                    settle: Some(Box::new(Unsettled {
+                        info,
+                        disposer: disposer.clone(),
+                    })),
+                })
+            }
+            Err(error) => Err(ReceiveError::Lost(error.to_string())),
+        };
+        let ended = next.is_err();
+        // An error means that nobody listens any more.
+        if arrived.send(next).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::EPOCH.after(since)
+}
+
+/// Reads the queues of a group.
+pub(super) struct QueueConsumer {
+    arriving: mpsc::Receiver<Arrived>,
+    // The links end with it.
+    _reading: JoinSet<()>,
+    /// Taken when it is dropped.
+    open: Option<Open>,
+}
+
+impl QueueConsumer {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
+        let first = self.arriving.recv().await;
+        let ended = || ReceiveError::Lost("ActiveMQ ended the subscription".into());
+        let mut deliveries = vec![first.ok_or_else(ended)??];
+        while deliveries.len() < max
+            && let Ok(next) = self.arriving.try_recv()
+        {
+            match next {
+                Ok(delivery) => deliveries.push(delivery),
+                Err(error) => {
+                    // What was fetched is handed out; the next call meets the end.
+                    tracing::warn!("a link to ActiveMQ ended: {error}");
+                    self.arriving.close();
+                    break;
+                }
+            }
+        }
+        Ok(deliveries)
+    }
+}
+
+impl Consumer for QueueConsumer {
+    fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
+        Box::pin(self.receive(max))
+    }
+}
+
+impl Drop for QueueConsumer {
+    fn drop(&mut self) {
+        if let (Some(open), Ok(runtime)) = (self.open.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(open.close());
+        }
+    }
+}
+
+struct Unsettled {
+    info: DeliveryInfo,
+    disposer: ReceiverDisposer,
+}
+
+impl Settle for Unsettled {
+    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        Box::pin(async move {
+            let Self { info, disposer } = *self;
+            match settlement {
+                Settlement::Done => within(disposer.accept(info)).await.map_err(ReceiveError::Lost),
+                Settlement::Retry { after } => {
+                    wait(after).await;
+                    within(disposer.release(info)).await.map_err(ReceiveError::Lost)
+                }
+                Settlement::Park { .. } => {
+                    within(disposer.release(info)).await.map_err(ReceiveError::Lost)?;
+                    Err(ReceiveError::Lost(
+                        "ActiveMQ puts nothing aside; it comes back".into(),
+                    ))
+                }
+            }
+        })
+    }
+}
+
+async fn wait(after: Duration) {
+    tokio::time::sleep(after).await;
+}
