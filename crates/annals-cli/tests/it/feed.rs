@@ -397,7 +397,10 @@ fn same_over(variable: &str) {
     let (_data, fed, ended, shown) = run(&text, &path, &["--broker", &broker], None);
     let (_embedded, _, expected, embedded) = run(&text, &path, &[], None);
     println!("{variable}: {:.1} s", fed.seconds);
-    assert_eq!((ended.shipped, ended.cancelled()), (expected.shipped, expected.cancelled()));
+    assert_eq!(
+        (ended.shipped, ended.cancelled()),
+        (expected.shipped, expected.cancelled())
+    );
     assert_eq!(shown, embedded);
 }
 

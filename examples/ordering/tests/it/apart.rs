@@ -39,7 +39,14 @@ struct Town {
 impl Town {
     fn start(&mut self, part: &'static str) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ordering"))
-            .args([part, "--broker", &self.broker, "--provider", &self.provider, "--data"])
+            .args([
+                part,
+                "--broker",
+                &self.broker,
+                "--provider",
+                &self.provider,
+                "--data",
+            ])
             .arg(self.folder.join(part))
             .stdout(Stdio::piped())
             .spawn()
@@ -48,7 +55,10 @@ impl Town {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let (_, address) = line.trim().split_once("http://").unwrap_or_else(|| panic!("{part}: {line:?}"));
+        let (_, address) = line
+            .trim()
+            .split_once("http://")
+            .unwrap_or_else(|| panic!("{part}: {line:?}"));
         let address = address.to_owned();
         self.running.insert(part, Process { child, address });
     }
@@ -91,13 +101,21 @@ impl Town {
     }
 
     fn stage(&self, number: u64) -> String {
-        let found = self.ask("orders", "GET", &format!("/services/orders/entities/order:o{number}"), "", "");
+        let found = self.ask(
+            "orders",
+            "GET",
+            &format!("/services/orders/entities/order:o{number}"),
+            "",
+            "",
+        );
         let Some((200, body)) = found else {
             return format!("{found:?}");
         };
         let text = body.to_string();
         let stages = ["shipped", "cancelled", "allotted", "paid", "placed"];
-        let stage = stages.iter().find(|stage| text.contains(&format!("\"stage\":\"{stage}\"")));
+        let stage = stages
+            .iter()
+            .find(|stage| text.contains(&format!("\"stage\":\"{stage}\"")));
         stage.map_or(text.clone(), |stage| (*stage).to_owned())
     }
 
@@ -117,7 +135,11 @@ impl Town {
                     println!("{part}: {:?}", self.ask(part, "GET", "/status", "", ""));
                     println!("{part}: {:?}", self.ask(part, "GET", "/readyz", "", ""));
                 }
-                panic!("{} of {orders} orders are open: {:?}", open.len(), &open[..open.len().min(5)]);
+                panic!(
+                    "{} of {orders} orders are open: {:?}",
+                    open.len(),
+                    &open[..open.len().min(5)]
+                );
             }
             std::thread::sleep(Duration::from_millis(500));
         }
@@ -134,7 +156,7 @@ fn request(address: &str, method: &str, path: &str, key: &str, body: &str) -> Op
     };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{key}\
+        "{method} {path} HTTP/1.0\r\nhost: {address}\r\nconnection: close\r\n{key}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -149,7 +171,10 @@ fn request(address: &str, method: &str, path: &str, key: &str, body: &str) -> Op
 /// A verb of the project's own command for servers.
 fn services(verb: &str, server: &str) {
     let xtask = std::env::var("ANNALS_XTASK").expect("ANNALS_XTASK is the project's own command");
-    let done = Command::new(xtask).args(["services", verb, server]).status().unwrap();
+    let done = Command::new(xtask)
+        .args(["services", verb, server])
+        .status()
+        .unwrap();
     assert!(done.success(), "services {verb} {server}");
 }
 
