@@ -23,7 +23,7 @@ use super::convert::message;
 use super::link::{Link, within};
 
 /// What is in hand for longer is handed out again. A durable copy takes much less.
-pub(super) const ACK_WAIT: Duration = Duration::from_secs(30);
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Messages in hand at once.
 const PENDING_MAX: i64 = 500;
 /// Messages asked for at once; one at a time stalls the client for half a minute.

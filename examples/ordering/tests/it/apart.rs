@@ -1,5 +1,6 @@
 //! Every service a process of its own, over a real broker: orders go on while one after the other is killed, and the
-//! broker too. In the end every acknowledged order is shipped, and was charged once.
+//! broker too. In the end every acknowledged order is shipped and was charged once, or is cancelled, because payment was
+//! out of reach for longer than its patience, and was paid back.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ordering::money::Money;
 use ordering::provider::{Config, Provider, serve};
 use serde_json::{Value, json};
 
@@ -72,6 +74,28 @@ impl Town {
         request(&self.running[part].address, method, path, key, body)
     }
 
+    /// What the provider kept is what was shipped; a late compensation may still be on its way.
+    fn check_books(&self, shipped: &[u64]) {
+        let hundredths: u64 = shipped.iter().map(|number| (1 + number % 3) * 250).sum();
+        let expected: Money = format!("{}.{:02}", hundredths / 100, hundredths % 100)
+            .parse()
+            .unwrap();
+        let began = Instant::now();
+        loop {
+            let totals = self.provider_report()["totals"].clone();
+            let count = |name: &str| totals[name].as_u64().unwrap();
+            let amount = |name: &str| serde_json::from_value::<Money>(totals[name].clone()).unwrap();
+            let kept = amount("refunded_amount").checked_add(expected);
+            if count("captured") == count("refunded") + shipped.len() as u64
+                && kept == Some(amount("captured_amount"))
+            {
+                return;
+            }
+            assert!(began.elapsed() < REST, "{totals}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
     /// What the payment provider has in its ledger.
     fn provider_report(&self) -> Value {
         let address = self.provider.trim_start_matches("http://");
@@ -119,16 +143,18 @@ impl Town {
         stage.map_or(text.clone(), |stage| (*stage).to_owned())
     }
 
-    fn settle(&self, orders: u64) {
+    /// Waits until every order has come to its end, and answers how many were shipped.
+    fn settle(&self, orders: u64) -> Vec<u64> {
         let began = Instant::now();
         loop {
-            let open: Vec<(u64, String)> = (0..orders)
-                .map(|number| (number, self.stage(number)))
-                .filter(|(_, stage)| stage != "shipped")
-                .collect();
+            let stages: Vec<(u64, String)> = (0..orders).map(|number| (number, self.stage(number))).collect();
+            let (ended, open): (Vec<_>, Vec<_>) = stages
+                .into_iter()
+                .partition(|(_, stage)| stage == "shipped" || stage == "cancelled");
             if open.is_empty() {
                 println!("settled after {:.1} s", began.elapsed().as_secs_f64());
-                return;
+                let shipped = ended.into_iter().filter(|(_, stage)| stage == "shipped");
+                return shipped.map(|(number, _)| number).collect();
             }
             if began.elapsed() > REST {
                 for part in PARTS {
@@ -212,14 +238,9 @@ fn survives(server: &str) {
     services("up", server);
     place(&town);
     let placed = ORDERS_PER_ROUND * (PARTS.len() as u64 + 3);
-    town.settle(placed);
-    let cups: u64 = (0..placed).map(|number| 1 + number % 3).sum();
-    let totals = &town.provider_report()["totals"];
-    assert_eq!(totals["captured"], placed, "{totals}");
-    assert_eq!(totals["refunded"], 0, "{totals}");
-    let amount = format!("{}.{:02}", cups * 250 / 100, cups * 250 % 100);
-    let captured: ordering::money::Money = serde_json::from_value(totals["captured_amount"].clone()).unwrap();
-    assert_eq!(captured, amount.parse().unwrap(), "{totals}");
+    let shipped = town.settle(placed);
+    assert!(shipped.len() as u64 > placed / 2, "{shipped:?}");
+    town.check_books(&shipped);
     drop(town);
     runtime.block_on(provider.stop());
 }
