@@ -329,19 +329,14 @@ async fn killed(transport: Arc<dyn Transport>, server: &'static str) {
     let mut lost = 0;
     while seen.len() < usize::try_from(COUNT).unwrap() {
         let mut consumer = join(&*transport, "one").await;
-        loop {
-            match timeout(Duration::from_secs(20), consumer.next(100)).await {
-                Ok(Ok(deliveries)) => {
-                    for delivery in deliveries {
-                        *seen.entry(number(&delivery)).or_default() += 1;
-                        // What cannot be settled comes again.
-                        drop(timeout(DEADLINE, delivery.settle(Settlement::Done)).await);
-                    }
-                    if seen.len() == usize::try_from(COUNT).unwrap() {
-                        break;
-                    }
-                }
-                Ok(Err(_)) | Err(_) => break,
+        while let Ok(Ok(deliveries)) = timeout(Duration::from_secs(20), consumer.next(100)).await {
+            for delivery in deliveries {
+                *seen.entry(number(&delivery)).or_default() += 1;
+                // What cannot be settled comes again.
+                drop(timeout(DEADLINE, delivery.settle(Settlement::Done)).await);
+            }
+            if seen.len() == usize::try_from(COUNT).unwrap() {
+                break;
             }
         }
         lost += 1;
