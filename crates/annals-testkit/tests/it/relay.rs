@@ -260,7 +260,7 @@ fn a_transport_that_cannot_be_read_again_is_refused_at_the_start() {
             .unwrap();
         assert_eq!(
             error.to_string(),
-            "the service courses needs a transport that can be read again from a position"
+            "the service courses needs a transport that can be read again from a position; put a durable inbox before it"
         );
     });
 }
