@@ -13,6 +13,14 @@ pub mod wire;
 pub mod embedded;
 #[cfg(all(feature = "wire", feature = "embedded"))]
 pub mod durable;
+#[cfg(any(
+    feature = "rabbitmq",
+    feature = "kafka",
+    feature = "activemq",
+    feature = "nats"
+))]
+#[allow(dead_code, reason = "no broker needs all of it, and each can be built alone")]
+mod link;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 #[cfg(feature = "kafka")]

@@ -1,26 +1,20 @@
 //! The link: makes connections within a deadline, and knows how the last one fared.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use annals_core::port::transport::Health;
 use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection, Session};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::config::Config;
+use crate::link::{self, Noted};
 
-/// For connecting and for every answer of the broker.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// A peer that says nothing for so long is gone, in milliseconds.
 const IDLE_MS: u32 = 30_000;
 
 pub(super) struct Link {
     pub(super) config: Config,
-    health: Mutex<Health>,
+    pub(super) noted: Noted,
 }
 
 /// A connection with one session.
@@ -33,25 +27,12 @@ impl Link {
     pub(super) fn new(config: Config) -> Self {
         Self {
             config,
-            health: Mutex::new(Health::Up),
+            noted: Noted::default(),
         }
     }
 
-    pub(super) fn health(&self) -> Health {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn is(&self, health: Health) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
-    }
-
     pub(super) async fn open(&self) -> Result<Open, String> {
-        let opened = self.connect().await;
-        self.is(match &opened {
-            Ok(_) => Health::Up,
-            Err(reason) => Health::Degraded(reason.clone()),
-        });
-        opened
+        self.noted.note(self.connect().await)
     }
 
     async fn connect(&self) -> Result<Open, String> {
@@ -84,13 +65,9 @@ impl Open {
     }
 }
 
-/// Waits for the broker, but not for ever.
+/// Waits for the answer, but not for ever.
 pub(super) async fn within<T, E: std::fmt::Display>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, String> {
-    match timeout(DEADLINE, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_late) => Err(format!("ActiveMQ did not answer within {DEADLINE:?}")),
-    }
+    link::within("ActiveMQ", work).await
 }

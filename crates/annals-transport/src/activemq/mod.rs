@@ -102,7 +102,7 @@ impl Transport for ActiveMq {
     }
 
     fn health(&self) -> Health {
-        self.shared.link.health()
+        self.shared.link.noted.health()
     }
 
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {

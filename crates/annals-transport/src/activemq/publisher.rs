@@ -64,7 +64,7 @@ impl Publisher {
             }
         }
         if let Some(reason) = broken {
-            self.link.is(Health::Degraded(reason));
+            self.link.noted.is(Health::Degraded(reason));
             if let Some(senders) = held.take() {
                 tokio::spawn(senders.open.close());
             }

@@ -14,7 +14,7 @@ mod topics;
 mod publisher;
 mod subscriber;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
@@ -24,6 +24,7 @@ use smol_str::SmolStr;
 
 pub use config::ConfigError;
 
+use crate::link::Noted;
 use config::Config;
 use publisher::Publisher;
 use topics::Topics;
@@ -49,7 +50,7 @@ struct Shared {
     config: Config,
     topics: Topics,
     publisher: Publisher,
-    health: Mutex<Health>,
+    noted: Noted,
 }
 
 impl Kafka {
@@ -63,21 +64,11 @@ impl Kafka {
             topics: Topics::new(config.clone()),
             publisher: Publisher::new(config.clone()),
             config,
-            health: Mutex::new(Health::Up),
+            noted: Noted::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
-    }
-
-    /// Notes how the last thing that was tried went.
-    fn note<T>(&self, result: Result<T, String>) -> Result<T, String> {
-        let health = match &result {
-            Ok(_) => Health::Up,
-            Err(reason) => Health::Degraded(reason.clone()),
-        };
-        *self.shared.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
-        result
     }
 }
 
@@ -89,27 +80,25 @@ impl Transport for Kafka {
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
         Box::pin(async move {
             let topics = publisher::topics(&batch);
-            if let Err(reason) = self.note(self.shared.topics.make(&topics).await) {
+            if let Err(reason) = self.shared.noted.note(self.shared.topics.make(&topics).await) {
                 return batch.iter().map(|_| Published::Unknown(reason.clone())).collect();
             }
             let (outcomes, broken) = self.shared.publisher.publish(batch).await;
             // Only the health is left to say; the outcomes say the rest.
-            drop(self.note(broken.map_or(Ok(()), Err)));
+            drop(self.shared.noted.note(broken.map_or(Ok(()), Err)));
             outcomes
         })
     }
 
     fn health(&self) -> Health {
-        self.shared
-            .health
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.noted.health()
     }
 
     fn declare(&self, _group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
         Box::pin(async move {
-            self.note(self.shared.topics.make(&topics).await)
+            self.shared
+                .noted
+                .note(self.shared.topics.make(&topics).await)
                 .map_err(SubscribeError::Unavailable)
         })
     }
@@ -122,7 +111,11 @@ impl Transport for Kafka {
             self.declare(subscribe.group.clone(), subscribe.topics.clone())
                 .await?;
             let consumer = subscriber::open(&self.shared.config, &subscribe);
-            let consumer = self.note(consumer).map_err(SubscribeError::Unavailable)?;
+            let consumer = self
+                .shared
+                .noted
+                .note(consumer)
+                .map_err(SubscribeError::Unavailable)?;
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }

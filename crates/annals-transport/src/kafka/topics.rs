@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use annals_core::port::transport::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -11,8 +10,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::timeout;
 
 use super::config::{Config, PREFIX, RECORD_BYTES_MAX};
-
-const DEADLINE: Duration = Duration::from_secs(10);
+use crate::link::DEADLINE;
 
 pub(super) struct Topics {
     config: Config,

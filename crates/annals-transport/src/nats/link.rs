@@ -8,12 +8,10 @@ use async_nats::connection::State;
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
-use tokio::time::timeout;
 
 use super::config::{Config, STREAM, subject};
+use crate::link::{self, DEADLINE};
 
-/// For connecting and for every answer of the server.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// The server knows a message id again for so long; a relay resends much sooner.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 
@@ -81,13 +79,9 @@ impl Link {
     }
 }
 
-/// Waits for the server, but not for ever.
+/// Waits for the answer, but not for ever.
 pub(super) async fn within<T, E: std::fmt::Display>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, String> {
-    match timeout(DEADLINE, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_late) => Err(format!("NATS did not answer within {DEADLINE:?}")),
-    }
+    link::within("NATS", work).await
 }

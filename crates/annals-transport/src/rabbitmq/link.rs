@@ -1,22 +1,15 @@
 //! The link: makes connections and channels within a deadline, and knows how the last one fared.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use annals_core::port::transport::Health;
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
-use tokio::time::timeout;
 
 use super::config::{Config, EXCHANGE};
-
-/// For connecting and for every answer of the broker.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+use crate::link::{self, Noted};
 
 pub(super) struct Link {
     config: Config,
-    health: Mutex<Health>,
+    pub(super) noted: Noted,
 }
 
 /// A channel with the connection it lives on.
@@ -31,26 +24,13 @@ impl Link {
     pub(super) fn new(config: Config) -> Self {
         Self {
             config,
-            health: Mutex::new(Health::Up),
+            noted: Noted::default(),
         }
-    }
-
-    pub(super) fn health(&self) -> Health {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn is(&self, health: Health) {
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
     }
 
     /// A new connection with one channel on which the exchange is declared.
     pub(super) async fn open(&self) -> Result<Open, String> {
-        let opened = within(self.connect()).await;
-        self.is(match &opened {
-            Ok(_) => Health::Up,
-            Err(reason) => Health::Degraded(reason.clone()),
-        });
-        opened
+        self.noted.note(within(self.connect()).await)
     }
 
     /// A channel whose publishing is confirmed.
@@ -90,11 +70,9 @@ impl Link {
     }
 }
 
-/// Waits for the broker, but not for ever.
-pub(super) async fn within<T>(work: impl Future<Output = Result<T, lapin::Error>>) -> Result<T, String> {
-    match timeout(DEADLINE, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_late) => Err(format!("RabbitMQ did not answer within {DEADLINE:?}")),
-    }
+/// Waits for the answer, but not for ever.
+pub(super) async fn within<T, E: std::fmt::Display>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    link::within("RabbitMQ", work).await
 }

@@ -70,7 +70,7 @@ impl Transport for RabbitMq {
     }
 
     fn health(&self) -> Health {
-        self.link.health()
+        self.link.noted.health()
     }
 
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {

@@ -53,9 +53,9 @@ impl Publisher {
         if let Some(reason) = broken {
             // Whatever is wrong with it, the next batch gets a new one.
             *open = None;
-            self.link.is(Health::Degraded(reason));
+            self.link.noted.is(Health::Degraded(reason));
         } else {
-            self.link.is(Health::Up);
+            self.link.noted.is(Health::Up);
         }
         outcomes
     }
@@ -103,7 +103,7 @@ impl Publisher {
         if let Some(usable) = open.as_ref().filter(|open| open.channel.status().connected()) {
             if usable.connection.status().blocked() {
                 let reason = "RabbitMQ takes nothing: it is short of memory or disk".to_owned();
-                self.link.is(Health::Blocked(reason));
+                self.link.noted.is(Health::Blocked(reason));
             }
             return Ok(usable.clone());
         }
