@@ -7,7 +7,9 @@ use std::fmt;
 use std::io;
 
 use annals_core::port::store::ReadError;
+use annals_server::NodeError;
 use annals_server::node_file::NodeFileError;
+use annals_server::server::BindError;
 use annals_store::OpenError;
 use serde::Deserialize;
 use thiserror::Error;
@@ -129,6 +131,9 @@ fn exit_of(slug: &str, status: u16) -> Exit {
     }
 }
 
+/// Where a folder belongs to somebody else.
+const OTHER_FOLDER: &str = "stop it first, or use another folder with --data DIR";
+
 fn verify() -> String {
     format!("`{} verify` lists everything that is damaged", identity::name())
 }
@@ -152,6 +157,7 @@ impl From<OpenError> for Failure {
         let failure = Self::new(exit, error.to_string());
         match error {
             OpenError::Corrupt(_) => failure.hint(verify()),
+            OpenError::InUse { .. } => failure.hint(OTHER_FOLDER),
             OpenError::NewerFormat { .. } => failure.hint("use the program that wrote it, or a newer one"),
             _ => failure,
         }
@@ -160,11 +166,24 @@ impl From<OpenError> for Failure {
 
 impl From<NodeFileError> for Failure {
     fn from(error: NodeFileError) -> Self {
-        let exit = match &error {
-            NodeFileError::Taken { .. } => Exit::Conflict,
-            _ => Exit::Failed,
-        };
-        Self::new(exit, error.to_string())
+        let message = error.to_string();
+        match error {
+            NodeFileError::Taken { .. } => Self::new(Exit::Conflict, message).hint(OTHER_FOLDER),
+            _ => Self::new(Exit::Failed, message),
+        }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        let message = error.to_string();
+        match error {
+            NodeError::File(error) => error.into(),
+            NodeError::Bind(BindError::Unavailable { .. }) => {
+                Self::new(Exit::Conflict, message).hint("take a free port with --port 0")
+            }
+            _ => Self::new(Exit::Failed, message),
+        }
     }
 }
 

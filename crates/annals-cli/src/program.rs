@@ -77,6 +77,9 @@ enum Verb {
     Parked(verbs::parked::Verb),
     /// Check every byte of every store
     Verify(verbs::verify::Options),
+    /// Keep every message of a broker, whoever sent it
+    #[cfg(feature = "record")]
+    Record(verbs::record::Options),
     /// Run the payment provider of the demo
     #[cfg(feature = "demo")]
     #[command(hide = true)]
@@ -89,6 +92,8 @@ impl Verb {
         match self {
             #[cfg(feature = "demo")]
             Self::Demo(_) | Self::Provider(_) => true,
+            #[cfg(feature = "record")]
+            Self::Record(_) => true,
             Self::Serve { .. } => true,
             _ => false,
         }
@@ -207,6 +212,8 @@ impl Program {
             Verb::Demo(options) => verbs::demo::run(options, session).await,
             #[cfg(feature = "demo")]
             Verb::Provider(options) => verbs::provider::run(options, session).await,
+            #[cfg(feature = "record")]
+            Verb::Record(options) => verbs::record::run(options, session).await,
             Verb::Serve { port } => self.serve(port, session).await,
             Verb::New(options) => verbs::new::run(options, session),
             Verb::Send(options) => verbs::send::run(options, session).await,

@@ -54,9 +54,11 @@ mod guard;
 mod patience;
 pub mod server;
 pub mod node_file;
+pub mod node;
 
 pub use api::Api;
 pub use drain::Drain;
+pub use node::{Claim, Node, NodeError};
 pub use problem::{Answer, Problem};
 pub use server::{RunningServer, Server, ServerOptions};
 pub use trace::Asked;

@@ -13,7 +13,6 @@ use annals_core::port::store::{Append, AppendError};
 use annals_core::port::transport::{Delivery, Settle, Settlement, Start, Subscribe, Topic, Transport};
 use annals_core::position::Position;
 use futures_util::future::join_all;
-use smol_str::SmolStr;
 
 use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
@@ -23,6 +22,7 @@ const BATCH_MAX: usize = 512;
 
 /// Records these topics, or all if there are none, until it is time to stop.
 pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, topics: Vec<Topic>, progress: Progress) {
+    progress.awaits("a subscription");
     let mut tries = Tries::new(&hub, &progress);
     while tries
         .again(record(&hub, &*transport, &topics, &progress).await)
@@ -39,7 +39,7 @@ async fn record(
     let from = hub.checkpoint(NAME).await.map_err(|error| error.to_string())?;
     progress.reached(from);
     let subscribe = Subscribe {
-        group: SmolStr::new_static(NAME),
+        group: hub.recording.service.clone(),
         topics: topics.to_vec(),
         start: if transport.capabilities().replay {
             Start::At(from)

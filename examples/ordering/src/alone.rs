@@ -8,10 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals::{Place, Service, World};
-use annals_server::check::Check;
-use annals_server::metrics::Metrics;
-use annals_server::node_file::{NodeFile, NodeInfo};
-use annals_server::{Api, RunningServer, Server, ServerOptions};
+use annals_server::{Claim, Node};
 use annals_transport::url::BrokerUrl;
 use clap::ValueEnum;
 
@@ -68,11 +65,9 @@ pub struct AloneOptions {
 
 /// A running node with one service.
 pub struct Alone {
-    service: Service,
-    server: RunningServer,
     _carrier: Carrier,
     // Dropped last: the folder is given up when nothing works in it any more.
-    _node: NodeFile,
+    node: Node,
 }
 
 impl Alone {
@@ -81,45 +76,26 @@ impl Alone {
     /// # Errors
     /// [`DemoError`] says what did not start; nothing goes on running then.
     pub async fn start(options: AloneOptions) -> Result<Self, DemoError> {
-        let node = NodeFile::claim(&options.data)?;
-        let metrics = Metrics::install()?;
+        let claim = Claim::take(&options.data)?;
         let world = World::default();
         let carrier = Carrier::server(&options.broker, &options.data, &world)?;
-        let service = service(&options, &carrier, world.clone()).await?;
-        let checked = service.clone();
-        let api = Api::new(world)
-            .metrics(metrics)
-            .serve(service.clone())
-            .check(move || vec![check(&checked)]);
-        let server_options = ServerOptions {
-            drain: api.drain(),
-            ..ServerOptions::default()
-        };
+        let services = vec![service(&options, &carrier, world.clone()).await?];
+        let api = claim.api(world, &services);
         let at = SocketAddr::from(([127, 0, 0, 1], options.port));
-        let server = Server::bind(at, api.router(), server_options).await?;
-        node.announce(&NodeInfo {
-            address: server.address,
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            services: vec![options.part.name().to_owned()],
-        })?;
         Ok(Self {
-            service,
-            server,
             _carrier: carrier,
-            _node: node,
+            node: claim.serve(api, services, at, env!("CARGO_PKG_VERSION")).await?,
         })
     }
 
     /// Where the HTTP API is.
     pub fn address(&self) -> SocketAddr {
-        self.server.address
+        self.node.address()
     }
 
     /// Stops it; what is under way finishes first.
     pub async fn stop(self) {
-        self.server.shutdown().await;
-        self.service.stop().await;
+        self.node.stop().await;
     }
 }
 
@@ -145,11 +121,4 @@ async fn service(options: &AloneOptions, carrier: &Carrier, world: World) -> Res
         .start(place)
         .await
         .map_err(crate::folder::SystemError::from)?)
-}
-
-fn check(service: &Service) -> Check {
-    match service.trouble() {
-        None => Check::ok(service.name().to_string()),
-        Some(trouble) => Check::failed(service.name().to_string(), trouble),
-    }
 }

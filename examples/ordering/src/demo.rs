@@ -6,11 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use annals::{LoadError, World};
-use annals_server::check::Check;
-use annals_server::metrics::{Metrics, MetricsError};
-use annals_server::node_file::{NodeFile, NodeFileError, NodeInfo};
-use annals_server::server::BindError;
-use annals_server::{Api, RunningServer, Server, ServerOptions};
+use annals_server::{Claim, Node, NodeError};
 use annals_transport::url::BrokerUrl;
 use thiserror::Error;
 
@@ -53,9 +49,9 @@ pub struct DemoOptions {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DemoError {
-    /// Another node works in this folder, or it cannot be written.
+    /// The folder belongs to another node, or the port is taken: try `--port 0`.
     #[error(transparent)]
-    Node(#[from] NodeFileError),
+    Node(#[from] NodeError),
     /// A store, a read model or a service did not start.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -65,12 +61,6 @@ pub enum DemoError {
     /// The address of the payment provider is none.
     #[error(transparent)]
     Address(#[from] BadAddress),
-    /// The port is taken; try another, or `--port 0`.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// Metrics could not be set up.
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
     /// A file could not be fed; feed it again.
     #[error(transparent)]
     Feed(#[from] FeedError),
@@ -83,10 +73,9 @@ pub enum DemoError {
 pub struct Demo {
     options: DemoOptions,
     system: Arc<System>,
-    server: RunningServer,
     provider: Option<Child>,
     // Dropped last: the folder is given up when nothing works in it any more.
-    _node: NodeFile,
+    node: Node,
 }
 
 impl Demo {
@@ -95,8 +84,7 @@ impl Demo {
     /// # Errors
     /// [`DemoError`]: says what did not start; nothing goes on running then.
     pub async fn start(options: DemoOptions) -> Result<Self, DemoError> {
-        let node = NodeFile::claim(&options.data)?;
-        let metrics = Metrics::install()?;
+        let claim = Claim::take(&options.data)?;
         let world = World::default();
         let stores = Stores::open(&options.data, &world)?;
         let carrier = Carrier::open(&options.broker, Arc::clone(&stores.broker), &options.data, &world)?;
@@ -104,30 +92,18 @@ impl Demo {
         let client = Client::new(&address, PROVIDER_CONNECTIONS)?;
         let payer = Arc::new(Payer(Box::new(client)));
         let system = Arc::new(System::start_over(carrier, stores, &options.data, payer, world).await?);
-        let server = serve(&system, metrics, options.port).await?;
-        let services = system
-            .services()
-            .iter()
-            .map(|service| service.name().to_string())
-            .collect();
-        node.announce(&NodeInfo {
-            address: server.address,
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            services,
-        })?;
+        let node = serve(claim, &system, options.port).await?;
         Ok(Self {
             options,
             system,
-            server,
             provider,
-            _node: node,
+            node,
         })
     }
 
     /// Where the HTTP API is.
     pub fn address(&self) -> SocketAddr {
-        self.server.address
+        self.node.address()
     }
 
     /// Where everything is kept.
@@ -175,8 +151,7 @@ impl Demo {
 
     /// Stops everything; what is under way finishes first.
     pub async fn stop(self) {
-        self.server.shutdown().await;
-        self.system.stop().await;
+        self.node.stop().await;
         if let Some(provider) = self.provider {
             provider.stop().await;
         }
@@ -198,30 +173,14 @@ async fn provider(options: &DemoOptions) -> Result<(Option<Child>, String), Demo
     Ok((Some(child), address))
 }
 
-async fn serve(system: &Arc<System>, metrics: Metrics, port: u16) -> Result<RunningServer, DemoError> {
+async fn serve(claim: Claim, system: &Arc<System>, port: u16) -> Result<Node, DemoError> {
+    let services: Vec<_> = system.services().into_iter().cloned().collect();
     let (routes, document) = http::routes(Arc::clone(system));
-    let mut api = Api::new(system.orders.world().clone())
-        .metrics(metrics)
-        .merge(routes, document);
-    for service in system.services() {
-        api = api.serve(service.clone());
-    }
-    let checked = Arc::clone(system);
-    let api = api
+    let api = claim
+        .api(system.orders.world().clone(), &services)
+        .merge(routes, document)
         .show("broker", Arc::clone(&system.broker_store))
-        .show("journal", Arc::clone(&system.journal_store))
-        .check(move || checks(&checked));
-    let options = ServerOptions {
-        drain: api.drain(),
-        ..ServerOptions::default()
-    };
-    Ok(Server::bind(SocketAddr::from(([127, 0, 0, 1], port)), api.router(), options).await?)
-}
-
-fn checks(system: &System) -> Vec<Check> {
-    let check = |service: &&annals::Service| match service.trouble() {
-        None => Check::ok(service.name().to_string()),
-        Some(trouble) => Check::failed(service.name().to_string(), trouble),
-    };
-    system.services().iter().map(check).collect()
+        .show("journal", Arc::clone(&system.journal_store));
+    let at = SocketAddr::from(([127, 0, 0, 1], port));
+    Ok(claim.serve(api, services, at, env!("CARGO_PKG_VERSION")).await?)
 }

@@ -12,6 +12,7 @@ use ordering::demo::{Demo, DemoError, DemoOptions};
 use ordering::feed::FeedProgress;
 use ordering::intake::{Fault, Intake, IntakeError};
 use ordering::report::Report;
+use ordering::system::SystemError;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -91,7 +92,7 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         seed: options.seed,
     });
     let demo = tokio::select! {
-        started = start => started.map_err(|error| failure(&error))?,
+        started = start => started.map_err(failure)?,
         () = stop.asked() => return Err(interrupted()),
     };
     let outcome = match &intake {
@@ -143,35 +144,22 @@ async fn check(path: PathBuf) -> Result<Intake, Failure> {
     })
 }
 
-fn failure(error: &DemoError) -> Failure {
-    use annals_server::node_file::NodeFileError;
-    use annals_server::server::BindError;
-    use annals_store::OpenError;
-    use ordering::system::SystemError;
-    let new = |exit| Failure::new(exit, error.to_string());
+fn failure(error: DemoError) -> Failure {
+    let message = error.to_string();
     match error {
-        DemoError::Node(NodeFileError::Taken { .. })
-        | DemoError::System(SystemError::Store {
-            source: OpenError::InUse { .. },
-            ..
-        }) => new(Exit::Conflict).hint("stop it first, or use another folder with --data DIR"),
-        DemoError::Bind(BindError::Unavailable { .. }) => {
-            new(Exit::Conflict).hint("take a free port with --port 0")
-        }
-        DemoError::System(SystemError::Store {
-            source: OpenError::Corrupt(_),
-            ..
-        }) => new(Exit::Failed).hint(format!(
-            "`{} verify` lists everything that is damaged",
-            identity::name()
-        )),
+        DemoError::Node(error) => error.into(),
+        // Whose store it is, is known only out here.
+        DemoError::System(SystemError::Store { source, .. }) => Failure {
+            message,
+            ..source.into()
+        },
         DemoError::Address(_) => {
-            new(Exit::Usage).hint("a provider's address looks like http://127.0.0.1:4100")
+            Failure::new(Exit::Usage, message).hint("a provider's address looks like http://127.0.0.1:4100")
         }
         DemoError::Feed(_) => {
-            new(Exit::Failed).hint("feed the file again: what was taken is not taken twice")
+            Failure::new(Exit::Failed, message).hint("feed the file again: what was taken is not taken twice")
         }
-        _ => new(Exit::Failed),
+        _ => Failure::new(Exit::Failed, message),
     }
 }
 
@@ -246,7 +234,7 @@ async fn feed(demo: &Demo, intake: &Intake, began: Instant, session: &Session) -
         }
     };
     let fed = demo.feed(intake, began, reached).await;
-    fed.map_err(|error| failure(&error))
+    fed.map_err(failure)
 }
 
 /// Prints the report; orders that did not come to an end are a failure.

@@ -9,6 +9,8 @@ pub(crate) mod status;
 pub(crate) mod verify;
 pub(crate) mod parked;
 pub(crate) mod new;
+#[cfg(feature = "record")]
+pub(crate) mod record;
 #[cfg(feature = "demo")]
 pub(crate) mod provider;
 #[cfg(feature = "demo")]

@@ -17,3 +17,5 @@ mod oracle;
 mod feed;
 /// Read models deleted and damaged.
 mod rebuild;
+/// A recorder over real brokers.
+mod record;

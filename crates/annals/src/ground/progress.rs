@@ -99,6 +99,12 @@ impl Progress {
     }
 
     /// Begins anew: what was in the way or under way before is over.
+    /// What must be there before it can begin; no news, so it is not logged.
+    pub(crate) fn awaits(&self, what: &str) {
+        *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(format!("waits for {what}"));
+    }
+
     pub(crate) fn begins(&self) {
         self.trouble(None);
         self.in_flight(0);
