@@ -2,11 +2,13 @@
 //!
 //! A development dependency only. [`conformance`] holds one suite per port. The feature `services` adds the tools for
 //! tests of services: [`scenario`] for one decision, [`probe`] for one process, [`chain`] for whole services on a
-//! virtual clock. Modules are listed lowest first.
+//! virtual clock; and [`proxy`], which fails as networks do. Modules are listed lowest first.
 
 pub mod conformance;
 #[cfg(feature = "services")]
 pub mod seed;
+#[cfg(feature = "services")]
+pub mod proxy;
 #[cfg(feature = "services")]
 mod drafts;
 #[cfg(feature = "services")]
