@@ -112,6 +112,16 @@ enum Order {
         /// Which.
         server: Server,
     },
+    /// Lets a server believe that its disk is full; rabbitmq alone can.
+    Fill {
+        /// Which.
+        server: Server,
+    },
+    /// Gives a filled server its room back.
+    Free {
+        /// Which.
+        server: Server,
+    },
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -179,6 +189,8 @@ fn run_services(place: &Place, order: Order) -> Result<bool> {
         Order::Kill { server } => services::kill(place, server)?,
         Order::Pause { server } => services::pause(place, server, true)?,
         Order::Resume { server } => services::pause(place, server, false)?,
+        Order::Fill { server } => services::fill(place, server, true)?,
+        Order::Free { server } => services::fill(place, server, false)?,
     }
     Ok(true)
 }

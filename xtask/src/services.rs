@@ -315,6 +315,18 @@ pub(crate) fn pause(place: &Place, server: Server, paused: bool) -> Result<()> {
     running(place, server)?.signal(signal)
 }
 
+/// Lets a server believe that its disk is full, or that it has room again. RabbitMQ alone can be told so.
+///
+/// # Errors
+/// It does not run, does not answer, or cannot be told.
+pub(crate) fn fill(place: &Place, server: Server, full: bool) -> Result<()> {
+    running(place, server)?;
+    match server {
+        Server::RabbitMq => rabbitmq::fill(place, &rabbitmq::fetch(place)?, full),
+        other => bail!("{other} cannot be told that its disk is full; rabbitmq can"),
+    }
+}
+
 fn running(place: &Place, server: Server) -> Result<Noted> {
     living(place, server)?
         .with_context(|| format!("{server} does not run; start it with `cargo xtask services up {server}`"))

@@ -133,8 +133,37 @@ fn keep_up(handle: PrometheusHandle) -> Result<(), MetricsError> {
         .map_err(|error| MetricsError::Build(error.to_string()))
 }
 
+fn describe_messages() {
+    describe_counter!(
+        "annals_inbox_copied_total",
+        "Deliveries of a broker that were copied, duplicates included"
+    );
+    describe_counter!(
+        "annals_inbox_duplicates_total",
+        "Deliveries of a broker that were there already"
+    );
+    describe_counter!(
+        "annals_inbox_subscriptions_rebuilt_total",
+        "Subscriptions that were opened anew because nothing came"
+    );
+    describe_counter!(
+        "annals_message_attempts_failed_total",
+        "Attempts at a message that failed"
+    );
+    describe_counter!("annals_messages_parked_total", "Messages that were put aside");
+    describe_counter!(
+        "annals_messages_undecodable_total",
+        "Messages that could not be read, kept as bytes"
+    );
+    describe_counter!(
+        "annals_relay_refused_total",
+        "Messages that a broker will never take"
+    );
+}
+
 /// Describes every metric of annals to whatever recorder is installed.
 pub fn describe() {
+    describe_messages();
     describe_gauge!("annals_build_info", "The version of the running program");
     describe_gauge!(
         "annals_log_head_position",

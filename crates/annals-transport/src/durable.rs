@@ -190,8 +190,12 @@ async fn copy_all(shared: &Shared, consumer: &mut dyn Consumer, copied: &mut usi
             .iter()
             .map(|delivery| delivery.message.clone())
             .collect();
+        let before = shared.copy.end();
         keep(shared, messages).await;
         *copied += deliveries.len();
+        let fresh = shared.copy.end().get().saturating_sub(before.get());
+        let again = (deliveries.len() as u64).saturating_sub(fresh);
+        metrics::counter!("annals_inbox_duplicates_total").increment(again);
         metrics::counter!("annals_inbox_copied_total").increment(deliveries.len() as u64);
         let settling = join_all(
             deliveries

@@ -18,6 +18,7 @@ use crate::folder::{store, views};
 use crate::payments::charge::Payer;
 use crate::provider::Client;
 use crate::system::recorder;
+use crate::wrong_clock::WrongClock;
 use crate::{orders, payments, shipping, stock};
 
 /// A part of the system that can run alone.
@@ -61,6 +62,8 @@ pub struct AloneOptions {
     pub port: u16,
     /// The address of the payment provider, for [`Part::Payments`].
     pub provider: String,
+    /// A file that says by how many seconds its clock is wrong, for tests.
+    pub clock_error: Option<PathBuf>,
 }
 
 /// A running node with one service.
@@ -77,7 +80,10 @@ impl Alone {
     /// [`DemoError`] says what did not start; nothing goes on running then.
     pub async fn start(options: AloneOptions) -> Result<Self, DemoError> {
         let claim = Claim::take(&options.data)?;
-        let world = World::default();
+        let mut world = World::default();
+        if let Some(file) = options.clock_error.clone() {
+            world.clock = Arc::new(WrongClock::follow(file));
+        }
         let carrier = Carrier::server(&options.broker, &options.data, &world)?;
         let services = vec![service(&options, &carrier, world.clone()).await?];
         let api = claim.api(world, &services);

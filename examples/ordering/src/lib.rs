@@ -20,6 +20,7 @@ pub mod http;
 pub mod shop;
 pub mod provider_child;
 pub mod demo;
+mod wrong_clock;
 pub mod alone;
 
 pub use annals_transport::url::BrokerUrl;

@@ -38,16 +38,21 @@ pub(super) fn fetch(place: &Place) -> Result<PathBuf> {
     })
 }
 
-fn settings(client: u16, controller: u16, data: &Path) -> String {
+fn settings(client: u16, controller: u16, second: u16, data: &Path) -> String {
+    let proxy = second + 1;
     let lines = [
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),
         format!("controller.quorum.bootstrap.servers=127.0.0.1:{controller}"),
-        format!("listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}"),
-        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{client}"),
+        format!(
+            "listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller},\
+             PROXIED://127.0.0.1:{second}"
+        ),
+        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{client},PROXIED://127.0.0.1:{proxy}"),
         "controller.listener.names=CONTROLLER".to_owned(),
         "inter.broker.listener.name=PLAINTEXT".to_owned(),
-        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned(),
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT"
+            .to_owned(),
         format!("log.dirs={}", data.display()),
         format!("{FIXED}\n"),
     ];
@@ -85,12 +90,12 @@ num.io.threads=2";
 /// A file cannot be written, or the data folder cannot be prepared.
 pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
     let run = place.run(Server::Kafka);
-    let [client, controller] = place.ports(Server::Kafka)[..] else {
-        bail!("Kafka has two ports");
+    let [client, controller, second] = place.ports(Server::Kafka)[..] else {
+        bail!("Kafka has three ports");
     };
     let (conf, data) = (run.join("conf"), run.join("data"));
     let (properties, logging) = (conf.join("server.properties"), conf.join("log4j2.properties"));
-    artifacts::write(&properties, &settings(client, controller, &data))?;
+    artifacts::write(&properties, &settings(client, controller, second, &data))?;
     artifacts::write(&logging, LOGGING)?;
     let java = |heap: &str| {
         vec![

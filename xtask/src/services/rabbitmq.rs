@@ -8,6 +8,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -51,37 +52,37 @@ fn home(artifact: &Path) -> Result<PathBuf> {
         .with_context(|| format!("{} holds no rabbitmq-server", above.display()))
 }
 
+/// With less room on its disk the node takes nothing.
+const DISK_FREE: &str = "64MB";
+
 fn settings(port: u16) -> String {
     format!(
-        "listeners.tcp.1 = 127.0.0.1:{port}\ndisk_free_limit.absolute = 64MB\n\
+        "listeners.tcp.1 = 127.0.0.1:{port}\ndisk_free_limit.absolute = {DISK_FREE}\n\
          vm_memory_high_watermark.absolute = 1GB\nlog.console = true\nlog.console.level = info\n\
          log.file = false\n"
     )
 }
 
-/// Writes its settings, starts the daemon that knows its port, and answers how to start the node.
-///
-/// # Errors
-/// A file cannot be written, or the daemon does not start.
-pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
+/// Where Erlang is inside the artifacts.
+const ERLANG: &str = "root/usr/lib/erlang";
+
+/// What the node, the daemon and the tool that commands the node must know alike.
+fn variables(place: &Place, artifact: &Path) -> Result<Vec<(&'static str, OsString)>> {
     let run = place.run(Server::RabbitMq);
     let [port, nodes, daemon] = place.ports(Server::RabbitMq)[..] else {
         anyhow::bail!("RabbitMQ has three ports");
     };
     let conf = run.join("conf");
-    artifacts::write(&conf.join("rabbitmq.conf"), &settings(port))?;
-    artifacts::write(&conf.join("enabled_plugins"), "[].\n")?;
-    artifacts::write(&conf.join("env.conf"), "")?;
-    let erlang = artifact.join("root/usr/lib/erlang");
+    let erlang = artifact.join(ERLANG);
     let mut path = OsString::from(erlang.join("bin"));
     if let Some(before) = std::env::var_os("PATH") {
         path.push(":");
         path.push(before);
     }
-    let variables: Vec<(&'static str, OsString)> = vec![
+    Ok(vec![
         ("HOME", run.join("data").into()),
         ("PATH", path),
-        ("ERL_ROOTDIR", erlang.clone().into()),
+        ("ERL_ROOTDIR", erlang.into()),
         ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
         ("ERL_EPMD_PORT", daemon.to_string().into()),
         ("RABBITMQ_NODENAME", "annals@localhost".into()),
@@ -105,14 +106,48 @@ pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
         ),
         // Makes the script become the node instead of waiting for it, so that the pid is the node's.
         ("RUNNING_UNDER_SYSTEMD", "1".into()),
-    ];
+    ])
+}
+
+/// Makes the node believe that its disk is full, so that it takes nothing, or that it has room again.
+///
+/// # Errors
+/// The node does not answer.
+pub(super) fn fill(place: &Place, artifact: &Path, full: bool) -> Result<()> {
+    let limit = if full { "1000TB" } else { DISK_FREE };
+    let program = home(artifact)?.join("sbin/rabbitmqctl");
+    let output = Command::new(&program)
+        .args(["set_disk_free_limit", limit])
+        .envs(variables(place, artifact)?)
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "rabbitmqctl set_disk_free_limit {limit}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Writes its settings, starts the daemon that knows its port, and answers how to start the node.
+///
+/// # Errors
+/// A file cannot be written, or the daemon does not start.
+pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
+    let run = place.run(Server::RabbitMq);
+    let conf = run.join("conf");
+    artifacts::write(
+        &conf.join("rabbitmq.conf"),
+        &settings(place.port(Server::RabbitMq)),
+    )?;
+    artifacts::write(&conf.join("enabled_plugins"), "[].\n")?;
+    artifacts::write(&conf.join("env.conf"), "")?;
+    let variables = variables(place, artifact)?;
     let note = run.join("epmd.pid");
     if Noted::living(&note)?.is_none() {
         let epmd = Launch {
-            program: erlang.join("bin/epmd"),
-            args: ["-address", "127.0.0.1", "-port", &daemon.to_string()]
-                .map(OsString::from)
-                .into(),
+            program: artifact.join(ERLANG).join("bin/epmd"),
+            args: ["-address", "127.0.0.1"].map(OsString::from).into(),
             variables: variables.clone(),
             folder: run.clone(),
             log: run.join("log/epmd.log"),

@@ -65,6 +65,12 @@ impl EmbeddedBroker {
         }
     }
 
+    /// Where the next message will be.
+    #[cfg(feature = "wire")]
+    pub(crate) fn end(&self) -> Position {
+        self.store().end()
+    }
+
     fn store(&self) -> &dyn EventStore {
         &*self.shared.setting.store
     }

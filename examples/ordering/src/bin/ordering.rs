@@ -29,6 +29,9 @@ struct Options {
     /// The port on loopback of the HTTP API; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// A file with a number of seconds by which the clock of this part is wrong; for tests, looked at again and again
+    #[arg(long, value_name = "FILE", hide = true)]
+    clock_error: Option<PathBuf>,
     /// The address of the payment provider, for payments
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4100")]
     provider: String,
@@ -63,6 +66,7 @@ async fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
         data: options.data,
         port: options.port,
         provider: options.provider,
+        clock_error: options.clock_error,
     })
     .await?;
     println!("{} listening on http://{}", part.name(), node.address());

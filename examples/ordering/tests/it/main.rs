@@ -18,5 +18,9 @@ mod bank;
 mod system;
 /// Orders as large as they may be.
 mod large;
-/// Every service a process of its own, over real brokers, killed one after the other.
+/// Every service a process of its own.
+mod town;
+/// The town over real brokers, killed one after the other.
 mod apart;
+/// The town over real brokers, in all kinds of trouble.
+mod chaos;
