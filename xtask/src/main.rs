@@ -22,9 +22,11 @@ mod markdown;
 mod tally;
 mod cargo;
 mod services;
+mod session;
 mod marked;
 mod tidy;
 mod gate;
+mod chaos;
 
 use services::{Place, Server, Up};
 use tidy::arrows;
@@ -72,6 +74,17 @@ enum Verb {
     Services {
         #[command(subcommand)]
         order: Order,
+    },
+    /// The order system over real brokers while a seed inflicts faults on everything.
+    Chaos {
+        /// Over which brokers; all where none is named.
+        servers: Vec<Server>,
+        /// Faults over each.
+        #[arg(long, default_value_t = 200)]
+        faults: u64,
+        /// Chooses the faults; the same seed chooses the same.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
 }
 
@@ -166,17 +179,28 @@ fn run(verb: Verb) -> Result<bool> {
         Verb::Tidy { rule } => run_tidy(&Tree::load(&root)?, &rule),
         Verb::Arrows { write } => run_arrows(&Tree::load(&root)?, &root.join(arrows::PAGE), write),
         Verb::Services { order } => run_services(&Place::of(&root)?, order),
+        Verb::Chaos {
+            servers,
+            faults,
+            seed,
+        } => chaos::chaos(&chaos::Options {
+            root,
+            servers: or_all(servers),
+            faults,
+            seed,
+        }),
+    }
+}
+
+fn or_all(named: Vec<Server>) -> Vec<Server> {
+    if named.is_empty() {
+        Server::ALL.into()
+    } else {
+        named
     }
 }
 
 fn run_services(place: &Place, order: Order) -> Result<bool> {
-    let or_all = |named: Vec<Server>| {
-        if named.is_empty() {
-            Server::ALL.into()
-        } else {
-            named
-        }
-    };
     match order {
         Order::Up { servers } => {
             let up = services::up(place, &or_all(servers));
