@@ -15,10 +15,11 @@ use annals_core::event::{NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Message, Published, ReceiveError, Settlement, Start, Subscribe,
-    SubscribeError, Topic, Transport, UNDECODABLE,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Published, ReceiveError, Settlement, Start,
+    Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
 };
 use annals_core::position::Position;
+use bytes::Bytes;
 use futures_util::future::join_all;
 use smol_str::SmolStr;
 use tokio::task::JoinHandle;
@@ -91,6 +92,14 @@ impl Transport for DurableInbox {
 
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
         self.shared.remote.declare(group, topics)
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        self.shared.remote.broadcast(channel, said)
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        self.shared.remote.listen(channel)
     }
 
     /// Reads the copy, and copies for as long as the consumer is there. One consumer of a group at a time.

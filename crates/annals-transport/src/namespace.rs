@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Message, Published, ReceiveError, Subscribe, SubscribeError,
-    Topic, Transport,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Published, ReceiveError, Subscribe,
+    SubscribeError, Topic, Transport,
 };
 use annals_core::position::Position;
+use bytes::Bytes;
 use smol_str::{SmolStr, format_smolstr};
 
 /// A transport inside a namespace.
@@ -67,6 +68,14 @@ impl Transport for Namespace {
 
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
         self.remote.declare(self.inside(&group), self.all(&topics))
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        self.remote.broadcast(self.inside(&channel), said)
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        self.remote.listen(self.inside(&channel))
     }
 
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {

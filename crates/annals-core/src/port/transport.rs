@@ -2,6 +2,7 @@
 //!
 //! Brokers are not alike and this port does not pretend so: what differs is data, in [`Capabilities`].
 
+use bytes::Bytes;
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -51,6 +52,8 @@ pub struct Capabilities {
     /// The broker puts messages aside itself ([`Settlement::Park`]); where not, settling so is refused and the message
     /// comes back.
     pub parks: bool,
+    /// Something can be said to everybody who listens just now ([`Transport::broadcast`]).
+    pub broadcast: bool,
     /// What [`Published::Stored`] means on this broker, in plain words.
     pub stored_means: &'static str,
 }
@@ -205,6 +208,18 @@ pub trait Consumer: Send {
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>>;
 }
 
+/// Hears what is said on a channel from now on.
+pub trait Listener: Send {
+    /// Waits for the next thing that is said.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Lost`]: listen again; what was said meanwhile was not heard.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    fn next(&mut self) -> BoxFuture<'_, Result<Bytes, ReceiveError>>;
+}
+
 /// A message transport.
 pub trait Transport: Send + Sync + 'static {
     /// What it can do.
@@ -230,6 +245,27 @@ pub trait Transport: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Says something to everybody who listens to a channel just now. It is no message: nobody keeps it, it may be lost,
+    /// and whoever comes later does not hear it. Channels are no topics. At most 64 KiB.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Unsupported`] where the transport has no `broadcast`.
+    fn broadcast(&self, _channel: Topic, _said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(std::future::ready(Err(no_broadcast())))
+    }
+
+    /// Listens to a channel from when this returns.
+    ///
+    /// # Errors
+    /// As [`Transport::broadcast`].
+    fn listen(&self, _channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        Box::pin(std::future::ready(Err(no_broadcast())))
+    }
+
     /// Opens a subscription.
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>>;
+}
+
+fn no_broadcast() -> SubscribeError {
+    SubscribeError::Unsupported("say something to everybody".into())
 }

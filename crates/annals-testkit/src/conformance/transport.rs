@@ -15,7 +15,7 @@ use std::time::Duration;
 use annals_core::event::{EventType, Metadata, Origin, Purpose, Visibility};
 use annals_core::id::{CorrelationId, EventId};
 use annals_core::port::store::{BoxFuture, limits};
-use annals_core::port::transport::{Delivery, Message, Published, Settlement, Start, Transport};
+use annals_core::port::transport::{Delivery, Listener, Message, Published, Settlement, Start, Transport};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
@@ -484,4 +484,44 @@ pub async fn subscribing_again(transport: &dyn Transport) {
     }
     let mut consumer = join(transport, CASE).await;
     assert_quiet(&mut *consumer, "everything is settled").await;
+}
+
+/// Case 38: what is said on a channel is heard by everybody who listens, once and in order; not by those of another
+/// channel, and not by those who come later. It is no message: no group gets it.
+pub async fn broadcast(transport: &dyn Transport) {
+    const CASE: &str = "broadcast";
+    if !transport.capabilities().broadcast {
+        return;
+    }
+    let say = async |words: &'static str| {
+        let said = transport.broadcast(CASE.into(), Bytes::from_static(words.as_bytes()));
+        said.await.expect("it can be said");
+    };
+    let listen = async |channel: &'static str| {
+        let listening = timeout(DEADLINE, transport.listen(channel.into())).await;
+        listening
+            .expect("listening begins in time")
+            .expect("there is something to listen to")
+    };
+    say("yesterday").await;
+    let (mut one, mut two, mut other) = (listen(CASE).await, listen(CASE).await, listen("another").await);
+    say("first").await;
+    say("second").await;
+    for listener in [&mut one, &mut two] {
+        assert_eq!(heard(&mut **listener).await, "first");
+        assert_eq!(heard(&mut **listener).await, "second");
+    }
+    drop(one);
+    let mut late = listen(CASE).await;
+    say("third").await;
+    assert_eq!(heard(&mut *two).await, "third");
+    assert_eq!(heard(&mut *late).await, "third");
+    let quiet = timeout(QUIET, other.next()).await;
+    assert!(quiet.is_err(), "nothing was said there, found {quiet:?}");
+}
+
+async fn heard(listener: &mut dyn Listener) -> String {
+    let said = timeout(DEADLINE, listener.next()).await;
+    let said = said.expect("it is heard in time").expect("the listener stands");
+    String::from_utf8(said.to_vec()).expect("it was said in words")
 }

@@ -44,6 +44,7 @@ impl Transport for Scripted {
             every_topic: true,
             late_groups: true,
             parks: true,
+            broadcast: false,
             stored_means: "noted",
         }
     }

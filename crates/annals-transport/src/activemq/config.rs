@@ -78,6 +78,14 @@ impl Flavour {
         }
     }
 
+    /// Where everybody hears what is said on a channel. No queue hangs on it, so nothing is kept.
+    pub(super) fn channel(self, channel: &str) -> String {
+        match self {
+            Self::Classic => format!("topic://annals.broadcast.{channel}"),
+            Self::Artemis => format!("annals.broadcast.{channel}"),
+        }
+    }
+
     /// What the other end is told about the address.
     pub(super) fn capability(self) -> Option<Symbol> {
         match self {

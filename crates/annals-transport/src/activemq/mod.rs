@@ -12,18 +12,22 @@ mod convert;
 mod link;
 mod publisher;
 mod subscriber;
+mod broadcast;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
+    Transport,
 };
+use bytes::Bytes;
 use smol_str::SmolStr;
 
 pub use config::ConfigError;
 
+use broadcast::Speaker;
 use config::Config;
 use link::Link;
 use publisher::Publisher;
@@ -36,6 +40,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     every_topic: false,
     late_groups: false,
     parks: false,
+    broadcast: true,
     stored_means: "the broker has it in its journal; flushed on Classic with journalDiskSyncStrategy=always",
 };
 
@@ -48,6 +53,7 @@ pub struct ActiveMq {
 struct Shared {
     link: Arc<Link>,
     publisher: Publisher,
+    speaker: Speaker,
     /// Topics of which this process knows that a group waits.
     declared: Mutex<BTreeSet<Topic>>,
 }
@@ -62,6 +68,7 @@ impl ActiveMq {
         let shared = Shared {
             publisher: Publisher::new(Arc::clone(&link)),
             link,
+            speaker: Speaker::default(),
             declared: Mutex::default(),
         };
         Ok(Self {
@@ -110,6 +117,17 @@ impl Transport for ActiveMq {
             subscriber::declare(&self.shared.link, &group, &topics).await?;
             self.declared(topics);
             Ok(())
+        })
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move { self.shared.speaker.say(&self.shared.link, &channel, said).await })
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        Box::pin(async move {
+            let listener = broadcast::listen(&self.shared.link, &channel).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
 

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use annals_core::id::EventId;
 use annals_core::port::store::{BoxFuture, EventStore};
 use annals_core::port::transport::{
-    Capabilities, Consumer, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
 };
 use annals_core::position::Position;
 use annals_core::time::Clock;
+use bytes::Bytes;
 use smol_str::SmolStr;
 use tokio::sync::Mutex;
 
+use super::channels::Channels;
 use super::group::{Group, GroupConsumer, LoadError, Setting, Which};
 use super::inspect::{self, GroupStatus, InspectError, TopicStatus};
 use super::limits::Limits;
@@ -38,6 +40,7 @@ struct Shared {
     publisher: Publisher,
     /// The groups this broker leads. Held over calls of the store: groups are opened one at a time.
     groups: Mutex<BTreeMap<SmolStr, Arc<Group>>>,
+    channels: Channels,
 }
 
 impl EmbeddedBroker {
@@ -61,6 +64,7 @@ impl EmbeddedBroker {
                 setting,
                 publisher,
                 groups: Mutex::default(),
+                channels: Channels::default(),
             }),
         }
     }
@@ -242,6 +246,7 @@ impl Transport for EmbeddedBroker {
             every_topic: true,
             late_groups: true,
             parks: true,
+            broadcast: true,
             stored_means: "acknowledged by the broker's store in this process: flushed to its disk with the embedded \
                            store, kept in memory only with the in-memory store",
         }
@@ -253,6 +258,16 @@ impl Transport for EmbeddedBroker {
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
         Box::pin(async move { inspect::waiting(self.store(), topics, from).await.ok() })
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        self.shared.channels.say(channel, said);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        let listener = self.shared.channels.listen(channel);
+        Box::pin(std::future::ready(Ok(Box::new(listener) as Box<dyn Listener>)))
     }
 
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {

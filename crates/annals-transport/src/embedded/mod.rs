@@ -36,6 +36,7 @@ mod group;
 mod publish;
 mod replay;
 mod inspect;
+mod channels;
 mod broker;
 
 pub use broker::EmbeddedBroker;

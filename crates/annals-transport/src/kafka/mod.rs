@@ -13,18 +13,22 @@ mod watermark;
 mod topics;
 mod publisher;
 mod subscriber;
+mod broadcast;
 
 use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
+    Transport,
 };
+use bytes::Bytes;
 use smol_str::SmolStr;
 
 pub use config::ConfigError;
 
 use crate::link::Noted;
+use broadcast::Speaker;
 use config::Config;
 use publisher::Publisher;
 use topics::Topics;
@@ -37,6 +41,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     every_topic: true,
     late_groups: true,
     parks: false,
+    broadcast: true,
     stored_means: "all replicas in sync have it, in their memory; the disk follows",
 };
 
@@ -50,6 +55,7 @@ struct Shared {
     config: Config,
     topics: Topics,
     publisher: Publisher,
+    speaker: Speaker,
     noted: Noted,
 }
 
@@ -63,6 +69,7 @@ impl Kafka {
         let shared = Shared {
             topics: Topics::new(config.clone()),
             publisher: Publisher::new(config.clone()),
+            speaker: Speaker::default(),
             config,
             noted: Noted::default(),
         };
@@ -100,6 +107,22 @@ impl Transport for Kafka {
                 .noted
                 .note(self.shared.topics.make(&topics).await)
                 .map_err(SubscribeError::Unavailable)
+        })
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move {
+            self.shared
+                .speaker
+                .say(&self.shared.config, &channel, &said)
+                .await
+        })
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        Box::pin(async move {
+            let listener = broadcast::listen(&self.shared.config, &channel).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
 

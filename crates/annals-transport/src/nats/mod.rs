@@ -11,13 +11,16 @@ mod convert;
 mod link;
 mod publisher;
 mod subscriber;
+mod broadcast;
 
 use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
+    Transport,
 };
+use bytes::Bytes;
 use smol_str::SmolStr;
 
 pub use config::ConfigError;
@@ -33,6 +36,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     every_topic: true,
     late_groups: true,
     parks: false,
+    broadcast: true,
     stored_means: "the stream has it; flushed only where the server says sync_interval: always",
 };
 
@@ -71,6 +75,17 @@ impl Transport for Nats {
         Box::pin(async move {
             subscriber::declare(&self.link, &group, &topics).await?;
             Ok(())
+        })
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move { broadcast::say(&self.link, &channel, said).await })
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        Box::pin(async move {
+            let listener = broadcast::listen(&self.link, &channel).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
 

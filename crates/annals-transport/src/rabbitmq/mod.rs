@@ -13,17 +13,21 @@ mod convert;
 mod link;
 mod publisher;
 mod subscriber;
+mod broadcast;
 
 use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Message, Published, Start, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
+    Transport,
 };
+use bytes::Bytes;
 use smol_str::SmolStr;
 
 pub use config::ConfigError;
 
+use broadcast::Speaker;
 use config::Config;
 use link::Link;
 use publisher::Publisher;
@@ -36,6 +40,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     every_topic: true,
     late_groups: false,
     parks: false,
+    broadcast: true,
     stored_means: "a majority of each group's quorum queue has flushed it",
 };
 
@@ -44,6 +49,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
 pub struct RabbitMq {
     link: Arc<Link>,
     publisher: Arc<Publisher>,
+    speaker: Arc<Speaker>,
 }
 
 impl RabbitMq {
@@ -55,6 +61,7 @@ impl RabbitMq {
         let link = Arc::new(Link::new(Config::read(url)?));
         Ok(Self {
             publisher: Arc::new(Publisher::new(Arc::clone(&link))),
+            speaker: Arc::default(),
             link,
         })
     }
@@ -75,6 +82,17 @@ impl Transport for RabbitMq {
 
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
         Box::pin(subscriber::declare(&self.link, group, topics))
+    }
+
+    fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
+        Box::pin(async move { self.speaker.say(&self.link, &channel, said).await })
+    }
+
+    fn listen(&self, channel: Topic) -> BoxFuture<'_, Result<Box<dyn Listener>, SubscribeError>> {
+        Box::pin(async move {
+            let listener = broadcast::listen(&self.link, &channel).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
+        })
     }
 
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {

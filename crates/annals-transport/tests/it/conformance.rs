@@ -81,7 +81,7 @@ macro_rules! suite {
 
             suite!(@case $rig, $test, round_trip, refused, unsettled_come_back, groups_share, late_group);
             suite!(@case $rig, $test, order_while_consumers_change, order_through_retry, drop_without_close);
-            suite!(@case $rig, $test, subscribing_again);
+            suite!(@case $rig, $test, subscribing_again, broadcast);
 
             #[$test]
             async fn watermark() {

@@ -17,6 +17,7 @@ use annals_core::port::transport::{
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
+use annals_testkit::conformance::transport as conformance;
 use annals_transport::connect::connect;
 use smol_str::SmolStr;
 use tokio::time::timeout;
@@ -298,6 +299,11 @@ async fn refused(transport: Arc<dyn Transport>) {
     );
 }
 
+/// What is said to everybody.
+async fn broadcast(transport: Arc<dyn Transport>) {
+    conformance::broadcast(&*transport).await;
+}
+
 fn services(verb: &str, server: &str) {
     let xtask = std::env::var("ANNALS_XTASK").expect("ANNALS_XTASK is the project's own command");
     let done = Command::new(xtask)
@@ -355,7 +361,7 @@ macro_rules! on_server {
         mod $server {
             const SERVER: &str = stringify!($server);
 
-            on_server!(@cases $mark: round_trip groups unsettled retry nobody_there refused);
+            on_server!(@cases $mark: round_trip groups unsettled retry nobody_there refused broadcast);
 
             #[tokio::test(flavor = "multi_thread")]
             #[ignore = $mark]
