@@ -75,10 +75,13 @@ enum Verb {
     /// List parked messages, take them up again
     #[command(subcommand)]
     Parked(verbs::parked::Verb),
+    /// List the services that announced themselves
+    #[command(subcommand)]
+    Service(verbs::service::Verb),
     /// Check every byte of every store
     Verify(verbs::verify::Options),
     /// Keep every message of a broker, whoever sent it
-    #[cfg(feature = "record")]
+    #[cfg(feature = "brokers")]
     Record(verbs::record::Options),
     /// Run the payment provider of the demo
     #[cfg(feature = "demo")]
@@ -92,7 +95,7 @@ impl Verb {
         match self {
             #[cfg(feature = "demo")]
             Self::Demo(_) | Self::Provider(_) => true,
-            #[cfg(feature = "record")]
+            #[cfg(feature = "brokers")]
             Self::Record(_) => true,
             Self::Serve { .. } => true,
             _ => false,
@@ -212,7 +215,7 @@ impl Program {
             Verb::Demo(options) => verbs::demo::run(options, session).await,
             #[cfg(feature = "demo")]
             Verb::Provider(options) => verbs::provider::run(options, session).await,
-            #[cfg(feature = "record")]
+            #[cfg(feature = "brokers")]
             Verb::Record(options) => verbs::record::run(options, session).await,
             Verb::Serve { port } => self.serve(port, session).await,
             Verb::New(options) => verbs::new::run(options, session),
@@ -223,6 +226,7 @@ impl Program {
             Verb::Request(verb) => verbs::request::run(verb, session).await,
             Verb::Status => verbs::status::run(session).await,
             Verb::Parked(verb) => verbs::parked::run(verb, session).await,
+            Verb::Service(verb) => verbs::service::run(verb, session).await,
             Verb::Verify(options) => verbs::verify::run(options, session).await,
         }
     }

@@ -21,8 +21,9 @@ use crate::hosted::{Hosted, Services};
 use crate::live::LiveLimits;
 use crate::metrics::Metrics;
 use crate::observe::{Observed, observe};
+use crate::presence::Shared;
 use crate::state::NodeState;
-use crate::{about, commands, entities, events, health, openapi, parked, requests, status};
+use crate::{about, commands, entities, events, health, nodes, openapi, parked, requests, status};
 
 /// Builds the router of a node.
 pub struct Api {
@@ -31,6 +32,7 @@ pub struct Api {
     checks: Vec<Checks>,
     live: LiveLimits,
     metrics: Option<Metrics>,
+    directory: Shared,
     document: OpenApi,
     routes: Router,
     observed: Observed,
@@ -45,6 +47,7 @@ impl Api {
             checks: Vec::new(),
             live: LiveLimits::default(),
             metrics: None,
+            directory: Shared::default(),
             document: openapi::document(),
             routes: Router::new(),
             observed: Observed {
@@ -116,6 +119,11 @@ impl Api {
         self
     }
 
+    /// What `/nodes` shows; hand it to [`crate::presence::Presence`], which hears into it.
+    pub fn directory(&self) -> Shared {
+        Shared::clone(&self.directory)
+    }
+
     /// The signal that ends live streams and readiness; hand it to the server, too.
     pub fn drain(&self) -> Drain {
         self.drain.clone()
@@ -130,6 +138,7 @@ impl Api {
             live: self.live,
             live_places: Arc::new(Semaphore::new(self.live.clients_max)),
             metrics: self.metrics,
+            directory: self.directory,
             openapi: self
                 .document
                 .to_json()
@@ -137,6 +146,7 @@ impl Api {
         });
         Router::new()
             .route("/services", get(events::services))
+            .route("/nodes", get(nodes::nodes))
             .route("/services/{service}/events", get(events::events))
             .route("/services/{service}/events/live", get(events::live))
             .route("/services/{service}/events/{event}", get(events::event))

@@ -1,4 +1,4 @@
-//! A node: a process that hosts services, answers over HTTP and can be found by its folder.
+//! A node: a process that hosts services, answers over HTTP, can be found by its folder and announces itself.
 //!
 //! In: a data folder, then an API and the services behind it. Out: a running node that ends in order. A folder is
 //! claimed before anything in it is opened, and given up when nothing works in it any more.
@@ -13,6 +13,7 @@ use crate::api::Api;
 use crate::check::Check;
 use crate::metrics::{Metrics, MetricsError};
 use crate::node_file::{NodeFile, NodeFileError, NodeInfo};
+use crate::presence::Presence;
 use crate::server::{BindError, RunningServer, Server, ServerOptions};
 
 /// Why a node did not start.
@@ -59,7 +60,7 @@ impl Claim {
             .check(move || checked.iter().map(check).collect())
     }
 
-    /// Answers at an address, and says in the folder where. `version` is that of the program.
+    /// Answers at an address, says in the folder where, and announces the services over their brokers. `version` is that of the program.
     ///
     /// # Errors
     /// [`NodeError::Bind`], [`NodeError::File`]: nothing answers then; the services go on and are the caller's to stop.
@@ -70,8 +71,9 @@ impl Claim {
         at: SocketAddr,
         version: &str,
     ) -> Result<Node, NodeError> {
+        let (drain, directory) = (api.drain(), api.directory());
         let options = ServerOptions {
-            drain: api.drain(),
+            drain: drain.clone(),
             ..ServerOptions::default()
         };
         let server = Server::bind(at, api.router(), options).await?;
@@ -84,8 +86,10 @@ impl Claim {
                 .map(|service| service.name().to_string())
                 .collect(),
         })?;
+        let presence = Presence::start(&services, server.address, version, drain, directory);
         Ok(Node {
             server,
+            presence,
             services,
             _file: self.file,
         })
@@ -95,6 +99,7 @@ impl Claim {
 /// A running node.
 pub struct Node {
     server: RunningServer,
+    presence: Presence,
     services: Vec<Service>,
     // Dropped last: the folder is given up when nothing works in it any more.
     _file: NodeFile,
@@ -112,6 +117,7 @@ impl Node {
         for service in &self.services {
             service.stop().await;
         }
+        self.presence.leave().await;
     }
 }
 

@@ -5,13 +5,14 @@ use utoipa::OpenApi;
 use crate::check::Check;
 use crate::problem::{PartError, Problem, ProblemKind};
 use crate::record::EventBody;
-use crate::{about, commands, entities, events, health, parked, requests, status};
+use crate::{about, commands, entities, events, health, nodes, parked, requests, status};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "annals node", description = "What one node's services take, hold and say. It asks nobody who he is."),
     paths(
         events::services,
+        nodes::nodes,
         events::events,
         events::live,
         events::event,

@@ -9,6 +9,7 @@ use crate::drain::Drain;
 use crate::hosted::Services;
 use crate::live::LiveLimits;
 use crate::metrics::Metrics;
+use crate::presence::Shared;
 
 /// Shared by all handlers.
 pub(crate) struct NodeState {
@@ -18,6 +19,8 @@ pub(crate) struct NodeState {
     pub(crate) live: LiveLimits,
     pub(crate) live_places: Arc<Semaphore>,
     pub(crate) metrics: Option<Metrics>,
+    /// Services that announced themselves.
+    pub(crate) directory: Shared,
     /// The OpenAPI document as JSON.
     pub(crate) openapi: String,
 }

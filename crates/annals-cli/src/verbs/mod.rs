@@ -8,8 +8,9 @@ pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod verify;
 pub(crate) mod parked;
+pub(crate) mod service;
 pub(crate) mod new;
-#[cfg(feature = "record")]
+#[cfg(feature = "brokers")]
 pub(crate) mod record;
 #[cfg(feature = "demo")]
 pub(crate) mod provider;

@@ -18,3 +18,5 @@ mod conventions;
 mod about;
 /// Limits of connections, heads, bodies; stopping in order.
 mod server;
+/// Nodes that announce themselves.
+mod presence;

@@ -158,6 +158,19 @@ impl Service {
         names
     }
 
+    /// The topics it hears, sorted; none where it hears no messages, or every topic.
+    pub fn topics(&self) -> Vec<Topic> {
+        let mut topics: Vec<Topic> = Vec::new();
+        for (_, follows) in &self.inner.runners {
+            if let Follows::Topics(heard) = follows {
+                topics.extend(heard.iter().cloned());
+            }
+        }
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
     /// The state of a key, now or at any moment: `service.load::<Order>(&id).at(yesterday).await?`.
     pub fn load<M: Model>(&self, key: &M::Key) -> Load<M> {
         Load::new(Arc::clone(self.store()), key.clone())

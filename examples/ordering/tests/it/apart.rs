@@ -14,6 +14,11 @@ fn survives(server: &str) {
         orders += ORDERS_PER_ROUND;
     };
     place(&town);
+    town.announced("orders", &PARTS);
+    town.stop("shipping");
+    town.announced("orders", &["orders", "payments", "recorder", "stock"]);
+    town.start("shipping");
+    town.announced("orders", &PARTS);
     for part in PARTS {
         town.kill(part);
         town.start(part);

@@ -22,6 +22,8 @@ pub(crate) const PARTS: [&str; 5] = ["recorder", "shipping", "stock", "payments"
 pub(crate) const PROVIDER: &str = "provider";
 /// Until every order has come to its end.
 const REST: Duration = Duration::from_secs(150);
+/// Until everybody is connected and known.
+pub(crate) const READY: Duration = Duration::from_secs(60);
 /// Of the log of each part, when all is lost.
 const LINES_TOLD: usize = 20;
 /// Pieces in the warehouse at the beginning.
@@ -223,6 +225,29 @@ impl Town {
     pub(crate) fn is_ready(&self) -> bool {
         let ready = |part: &&str| matches!(self.text(part, "/readyz"), Some((200, _)));
         PARTS.iter().all(ready)
+    }
+
+    /// Waits until a part knows that these are there, by their announcements, and no other.
+    pub(crate) fn announced(&self, at: &str, expected: &[&str]) {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        let began = Instant::now();
+        loop {
+            let nodes = self.get(at, "/nodes").unwrap_or_default();
+            let nodes = nodes.as_array().cloned().unwrap_or_default();
+            if nodes
+                .iter()
+                .filter_map(|node| node["service"].as_str())
+                .eq(expected.iter().copied())
+            {
+                return;
+            }
+            assert!(
+                began.elapsed() < READY,
+                "expected {expected:?} at {at}, found {nodes:?}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn stage(&self, number: u64) -> String {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use annals_testkit::proxy::Proxy;
 use annals_testkit::seed::Seed;
 
-use crate::town::{Town, order, url_of};
+use crate::town::{READY, Town, order, url_of};
 use fault::{Faults, Scene};
 
 const CUSTOMERS: u64 = 3;
@@ -22,8 +22,6 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// A broker that is new is given time to make its queues safe: a quorum queue of RabbitMQ that was declared less than a
 /// second before its only node is killed has no leader for minutes.
 const PEACE: Duration = Duration::from_secs(4);
-/// Until everybody is connected at first.
-const READY: Duration = Duration::from_secs(60);
 
 /// A number from the environment.
 fn number(variable: &str, otherwise: u64) -> u64 {
