@@ -146,9 +146,9 @@ class Kafka:
             )
             for name in (*HEARD, TOPIC)
         ]
-        made = AdminClient(self._client).create_topics(
-            wanted, request_timeout=_SECONDS_MAX
-        )
+        # Held until the answers are there: without it they fail.
+        admin = AdminClient(self._client)
+        made = admin.create_topics(wanted, request_timeout=_SECONDS_MAX)
         for future in made.values():
             try:
                 future.result()

@@ -18,5 +18,9 @@ mod bank;
 mod system;
 /// Orders as large as they may be.
 mod large;
+/// Every service a process of its own, for the tests below.
+mod town;
 /// Every service a process of its own, over real brokers, killed one after the other.
 mod apart;
+/// The same with a service in Python, which is killed.
+mod notifications;
