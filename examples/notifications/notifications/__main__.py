@@ -89,7 +89,7 @@ def keep_running(
                 "lost %s, next try in about %.1f s: %s",
                 shown,
                 pause,
-                error or type(error).__name__,
+                str(error) or type(error).__name__,
             )
             stopping.wait(pause * random.uniform(0.8, 1.2))
             pause = min(pause * 2, longest)

@@ -2,13 +2,12 @@
 //! broker too. In the end every acknowledged order is shipped and was charged once, or is cancelled, because payment was
 //! out of reach for longer than its patience, and was paid back.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ordering::money::Money;
 use ordering::provider::{Config, serve};
 
-use crate::town::{PARTS, REST, Town};
+use crate::town::{PARTS, REST, Town, services};
 
 const ORDERS_PER_ROUND: u64 = 12;
 
@@ -32,16 +31,6 @@ fn check_books(town: &Town, shipped: &[u64]) {
         assert!(began.elapsed() < REST, "{totals}");
         std::thread::sleep(Duration::from_millis(500));
     }
-}
-
-/// A verb of the project's own command for servers.
-fn services(verb: &str, server: &str) {
-    let xtask = std::env::var("ANNALS_XTASK").expect("ANNALS_XTASK is the project's own command");
-    let done = Command::new(xtask)
-        .args(["services", verb, server])
-        .status()
-        .unwrap();
-    assert!(done.success(), "services {verb} {server}");
 }
 
 fn survives(server: &str) {

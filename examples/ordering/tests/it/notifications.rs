@@ -1,5 +1,5 @@
-//! A service in Python takes part in the order system, over a real broker: it is killed and started again, and every
-//! message comes to it twice. In the end each order has one notification, the event that says so is on the broker with
+//! A service in Python takes part in the order system, over a real broker: it is killed and started again, the broker is
+//! killed, and every message comes twice. In the end each order has one notification, the event that says so is on the broker with
 //! the correlation of its order, and the recorder has it once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use annals::core::event::NewEvent;
-use annals::core::port::transport::{Message, Published, Settlement, Start, Subscribe, Topic, Transport};
+use annals::core::port::transport::{
+    Consumer, Message, Published, Settlement, Start, Subscribe, Topic, Transport,
+};
 use annals_transport::connect::connect;
 use ordering::BrokerUrl;
 use ordering::carrier::Carrier;
@@ -18,7 +20,7 @@ use ordering::provider::{Behaviour, Config, serve};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::town::{PARTS, REST, Town};
+use crate::town::{PARTS, REST, Town, services};
 
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../notifications");
 /// Until it hears what is published.
@@ -95,26 +97,21 @@ impl Listener {
                 .await
                 .unwrap();
         }
-        let mut consumer = transport
-            .subscribe(Subscribe {
-                group: "listener".into(),
-                topics: ["orders", "shipping", "notifications"]
-                    .map(Topic::new_static)
-                    .to_vec(),
-                start: Start::Group,
-            })
-            .await
-            .unwrap();
+        let subscribe = Subscribe {
+            group: "listener".into(),
+            topics: ["orders", "shipping", "notifications"]
+                .map(Topic::new_static)
+                .to_vec(),
+            start: Start::Group,
+        };
+        let first = transport.subscribe(subscribe.clone()).await.unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&heard);
-        tokio::spawn(async move {
-            while let Ok(deliveries) = consumer.next(64).await {
-                for delivery in deliveries {
-                    kept.lock().unwrap().push(delivery.message.clone());
-                    delivery.settle(Settlement::Done).await.unwrap();
-                }
-            }
-        });
+        tokio::spawn(listen(
+            first,
+            Arc::clone(&transport),
+            subscribe,
+            Arc::clone(&heard),
+        ));
         Self { transport, heard }
     }
 
@@ -148,6 +145,30 @@ impl Listener {
             outcomes.iter().all(|one| *one == Published::Stored),
             "{outcomes:?}"
         );
+    }
+}
+
+/// Hears until the test is over, over as many subscriptions as that takes.
+async fn listen(
+    mut consumer: Box<dyn Consumer>,
+    transport: Arc<dyn Transport>,
+    subscribe: Subscribe,
+    heard: Arc<Mutex<Vec<Message>>>,
+) {
+    loop {
+        while let Ok(deliveries) = consumer.next(64).await {
+            for delivery in deliveries {
+                heard.lock().unwrap().push(delivery.message.clone());
+                // An error means that it comes again.
+                drop(delivery.settle(Settlement::Done).await);
+            }
+        }
+        consumer = loop {
+            match transport.subscribe(subscribe.clone()).await {
+                Ok(consumer) => break consumer,
+                Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+            }
+        };
     }
 }
 
@@ -276,6 +297,10 @@ fn tells_each_order_once(server: &str) {
     let missed = lines(&out).len();
     wait_until("orders end without it", || listener.ends().len() > missed + 5);
     let notifier = Notifier::start(&town.broker, &out);
+    place(&town);
+    services("kill", server);
+    place(&town);
+    services("up", server);
     place(&town);
     let shipped = town.settle(orders);
     let cancelled = orders - shipped.len() as u64;

@@ -196,3 +196,13 @@ fn request(address: &str, method: &str, path: &str, key: &str, body: &str) -> Op
     let (_, body) = answer.split_once("\r\n\r\n")?;
     Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
+
+/// A verb of the project's own command for servers.
+pub(crate) fn services(verb: &str, server: &str) {
+    let xtask = std::env::var("ANNALS_XTASK").expect("ANNALS_XTASK is the project's own command");
+    let done = Command::new(xtask)
+        .args(["services", verb, server])
+        .status()
+        .unwrap();
+    assert!(done.success(), "services {verb} {server}");
+}
