@@ -2,19 +2,20 @@
 //!
 //! In: what to run and how strictly. Out: the output of every step as it comes, a table at the end, and whether
 //! all went well. A failing step stops the row unless told to keep going; the table tells what was not run, and so
-//! do lines below it where a server was missing.
+//! do lines below it where a server or Python was missing.
 
-use std::{collections::BTreeMap, env, fmt::Write, path::PathBuf, time::Instant};
+use std::{env, fmt::Write, path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
     cargo, marked,
     services::{Place, Server},
-    session::Session,
+    session::{Missing, Session},
     tally::Tally,
     tidy,
     tree::Tree,
+    unittest,
 };
 
 mod plan;
@@ -60,7 +61,11 @@ pub(crate) fn test(options: &Options) -> Result<bool> {
     let tally = report.tally();
     print!("\n{}", report.table());
     let asked = Server::ALL.map(|server| (server, "left out, as asked for by --no-servers".to_owned()));
-    let missing = missing(&steps, &report.missing) + &missing(&left_out, &asked.into());
+    let asked = Missing {
+        servers: asked.into(),
+        python: None,
+    };
+    let missing = missing(&steps, &report.missing) + &missing(&left_out, &asked);
     if !missing.is_empty() {
         print!("\n{missing}");
     }
@@ -72,19 +77,32 @@ fn needs_servers(step: &Step) -> bool {
     matches!(step.work, Work::Services(_) | Work::Brokers(_))
 }
 
-/// A line per suite that could not run for want of its server.
-fn missing(steps: &[Step], reasons: &BTreeMap<Server, String>) -> String {
+fn needs_python(step: &Step) -> bool {
+    matches!(&step.work, Work::Brokers(brokers) if brokers.needs_python())
+}
+
+/// A line per suite that could not run for want of its server or of Python.
+fn missing(steps: &[Step], reasons: &Missing) -> String {
     let mut lines = String::new();
+    let mut not_run = |what: &str, why: &str| {
+        writeln!(lines, "not run: {what}: {why}").expect("writing to a string cannot fail");
+    };
     for step in steps {
-        let Work::Brokers(brokers) = &step.work else {
-            continue;
-        };
-        for (server, suite) in &brokers.suites {
-            if let Some(why) = reasons.get(server) {
-                let (name, count) = (&step.name, suite.count());
-                writeln!(lines, "not run: {count} of {server} in {name}: {why}")
-                    .expect("writing to a string cannot fail");
+        match (&step.work, &reasons.python) {
+            (Work::Python(project), Some(why)) => not_run(&format!("the tests of {project}"), why),
+            (Work::Brokers(brokers), python) => {
+                for (server, suite) in &brokers.suites {
+                    let (name, in_python) = (&step.name, suite.in_python.len());
+                    match (reasons.servers.get(server), python) {
+                        (Some(why), _) => not_run(&format!("{} of {server} in {name}", suite.count()), why),
+                        (None, Some(why)) if in_python > 0 => {
+                            not_run(&format!("{in_python} of {server} and python in {name}"), why);
+                        }
+                        _ => {}
+                    }
+                }
             }
+            _ => {}
         }
     }
     lines
@@ -99,10 +117,14 @@ fn chosen(steps: Vec<Step>, only: &[String]) -> Result<Vec<Step>> {
         bail!("no step is called `{unknown}`; there are {}", names.join(", "));
     }
     let named = |step: &Step| only.is_empty() || only.contains(&step.name);
-    let brokers = steps
-        .iter()
-        .any(|step| named(step) && matches!(step.work, Work::Brokers(_)));
-    let wanted = |step: &Step| named(step) || (brokers && matches!(step.work, Work::Services(_)));
+    let brokers = |step: &&Step| named(step) && matches!(step.work, Work::Brokers(_));
+    let with_servers = steps.iter().any(|step| brokers(&step));
+    let with_python = steps.iter().filter(brokers).any(needs_python);
+    let wanted = |step: &Step| match step.work {
+        Work::Services(_) => named(step) || with_servers,
+        Work::Python(_) => named(step) || with_python,
+        _ => named(step),
+    };
     Ok(steps.into_iter().filter(wanted).collect())
 }
 
@@ -122,8 +144,7 @@ struct Row {
 
 struct Report {
     rows: Vec<Row>,
-    /// Servers that were needed and did not run, with the reason.
-    missing: BTreeMap<Server, String>,
+    missing: Missing,
 }
 
 impl Report {
@@ -132,7 +153,7 @@ impl Report {
         let mut session = Session::new(Place::of(&options.root)?)?;
         let mut report = Self {
             rows: Vec::new(),
-            missing: BTreeMap::new(),
+            missing: Missing::default(),
         };
         let mut stopped = false;
         for step in steps {
@@ -206,11 +227,8 @@ fn run(options: &Options, tree: &Tree, session: &mut Session, step: &Step) -> Re
     let begun = Instant::now();
     let done = match &step.work {
         Work::Tidy => Some((Tally::default(), run_tidy(tree)?)),
-        Work::Services(servers) => {
-            // A runner has to have what is needed; a desk may lack some of it.
-            let strict = env::var("CI").is_ok_and(|ci| ci == "true");
-            Some((Tally::default(), session.bring_up(servers, strict)))
-        }
+        Work::Services(servers) => Some((Tally::default(), session.bring_up(servers, strict()))),
+        Work::Python(project) => run_python(options, session, project)?,
         Work::Brokers(brokers) => run_brokers(options, session, brokers)?,
         Work::Cargo {
             args,
@@ -233,12 +251,27 @@ fn run(options: &Options, tree: &Tree, session: &mut Session, step: &Step) -> Re
     })
 }
 
+/// A runner has to have what is needed; a desk may lack some of it.
+fn strict() -> bool {
+    env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
 /// Tests that were counted, and why the run failed, if it did.
 type Done = (Tally, Option<String>);
 
+/// None where there is no Python, and need not be.
+fn run_python(options: &Options, session: &mut Session, project: &str) -> Result<Option<Done>> {
+    let project = options.root.join(project);
+    let Some(python) = session.ready_python(&project) else {
+        return Ok(strict().then(|| (Tally::default(), Some("there is no Python for it".to_owned()))));
+    };
+    let done = unittest::run(&python, &project)?;
+    Ok(Some((done.tally, done.failure)))
+}
+
 /// None when no server that the tests need is up.
 fn run_brokers(options: &Options, session: &Session, brokers: &Brokers) -> Result<Option<Done>> {
-    let Some((args, tests_min)) = brokers.with(&session.up) else {
+    let Some((args, tests_min)) = brokers.with(&session.up, session.python.is_some()) else {
         println!("   no server that it needs is up");
         return Ok(None);
     };

@@ -21,6 +21,7 @@ mod tree;
 mod markdown;
 mod tally;
 mod cargo;
+mod unittest;
 mod services;
 mod session;
 mod marked;

@@ -1,8 +1,8 @@
 //! Tests that the quick gate leaves out, found by their marks: those that take long, and those that need a server.
 //!
-//! In: the tree. Out: per package, the names of the tests ignored as `long: why` or `broker: server: why`, with
-//! their modules. A mark that is handed to a macro says that the macro writes tests for that server; their names are
-//! not known here, but they stand in a module named after the server.
+//! In: the tree. Out: per package, the names of the tests ignored as `long: why`, `broker: server: why` or
+//! `broker: server and python: why`, with their modules. A mark that is handed to a macro says that the macro writes
+//! tests for that server; their names are not known here, but they stand in a module named after the server.
 //! It does not run them.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ use crate::{
 pub(crate) const LONG: &str = "long: ";
 /// What the reason of a test that needs a server begins with; its name and the reason follow.
 pub(crate) const BROKER: &str = "broker: ";
+/// What stands behind the name of the server where the test runs a service in Python.
+pub(crate) const PYTHON: &str = " and python";
 
 /// Why a test is left out of the quick gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) enum Mark {
     Long,
     /// It needs that server.
     Broker(Server),
+    /// It needs that server, and runs a service in Python.
+    Python(Server),
 }
 
 impl Mark {
@@ -37,7 +41,11 @@ impl Mark {
             None => (Self::Long, reason.strip_prefix(LONG)?),
             Some(rest) => {
                 let (server, why) = rest.split_once(": ")?;
-                (Self::Broker(Server::named(server)?), why)
+                let mark = match server.strip_suffix(PYTHON) {
+                    Some(server) => Self::Python(Server::named(server)?),
+                    None => Self::Broker(Server::named(server)?),
+                };
+                (mark, why)
             }
         };
         (!why.trim().is_empty()).then_some(mark)
@@ -49,6 +57,8 @@ impl Mark {
 pub(crate) struct Suite {
     /// Names of tests, with their modules.
     pub(crate) tests: Vec<String>,
+    /// Names of those that run a service in Python besides.
+    pub(crate) in_python: Vec<String>,
     /// How many macros write further ones.
     pub(crate) macros: usize,
 }
@@ -57,12 +67,21 @@ impl Suite {
     /// What to ask the test harness for.
     pub(crate) fn filters(&self, server: Server) -> Vec<String> {
         let module = (self.macros > 0).then(|| format!("{server}::"));
-        self.tests.iter().cloned().chain(module).collect()
+        let named = self.tests.iter().chain(&self.in_python).cloned();
+        named.chain(module).collect()
     }
 
     /// Fewer tests than this cannot be all of them.
     pub(crate) fn tests_min(&self) -> u64 {
-        self.tests.len() as u64 + u64::from(self.macros > 0)
+        (self.tests.len() + self.in_python.len()) as u64 + u64::from(self.macros > 0)
+    }
+
+    /// Those that can run where there is no Python.
+    pub(crate) fn without_python(&self) -> Self {
+        Self {
+            in_python: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// How many there are, in words.
@@ -72,7 +91,8 @@ impl Suite {
             1 => Some(format!("1 {what}")),
             _ => Some(format!("{count} {what}s")),
         };
-        let parts = [many(self.tests.len(), "test"), many(self.macros, "suite")];
+        let tests = self.tests.len() + self.in_python.len();
+        let parts = [many(tests, "test"), many(self.macros, "suite")];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
     }
 }
@@ -174,6 +194,7 @@ impl<'ast> Visit<'ast> for Search<'_> {
             let tests = match mark {
                 Mark::Long => &mut self.found.long,
                 Mark::Broker(server) => &mut self.found.broker.entry(server).or_default().tests,
+                Mark::Python(server) => &mut self.found.broker.entry(server).or_default().in_python,
             };
             tests.push(path.join("::"));
         }

@@ -21,6 +21,7 @@ mod process;
 mod ready;
 mod artifacts;
 mod debian;
+mod python;
 mod rabbitmq;
 mod kafka;
 mod activemq;
@@ -28,6 +29,7 @@ mod artemis;
 mod nats;
 
 pub(crate) use place::Place;
+pub(crate) use python::environment as python;
 pub(crate) use table::Server;
 
 use process::Noted;

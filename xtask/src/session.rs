@@ -1,11 +1,12 @@
-//! The servers of one run: of the gate, or of a benchmark.
+//! The servers of one run, of the gate or of a longer one, and the Python for services that are written in it.
 //!
-//! In: which servers are needed. Out: what steps have to be told about them, and why some are missing.
+//! In: what is needed. Out: what steps have to be told about it, and why some of it is missing.
 //! Invariant: the servers that this run started are gone when it ends, however it ends; others are left alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -14,15 +15,28 @@ use crate::services::{self, Place, Server, Up};
 
 /// The variable that names the program of this very command, for tests that kill and start servers.
 const XTASK: &str = "ANNALS_XTASK";
+/// The variable that names an interpreter with what the services in Python want.
+const PYTHON: &str = "ANNALS_PYTHON";
 
-/// Servers of a run.
+/// What was needed and is not there, with the reason.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Missing {
+    /// Servers that do not run.
+    pub(crate) servers: BTreeMap<Server, String>,
+    /// Why there is no Python.
+    pub(crate) python: Option<String>,
+}
+
+/// Servers and Python of a run.
 pub(crate) struct Session {
     place: Place,
     program: String,
     /// Those that run.
     pub(crate) up: BTreeSet<Server>,
-    /// Why others do not.
-    pub(crate) missing: BTreeMap<Server, String>,
+    /// What is missing.
+    pub(crate) missing: Missing,
+    /// The interpreter, once it is ready.
+    pub(crate) python: Option<PathBuf>,
     started: Vec<Server>,
 }
 
@@ -38,7 +52,8 @@ impl Session {
             place,
             program: program.to_owned(),
             up: BTreeSet::new(),
-            missing: BTreeMap::new(),
+            missing: Missing::default(),
+            python: None,
             started: Vec::new(),
         })
     }
@@ -69,18 +84,34 @@ impl Session {
             if failed {
                 failures.push(server.name());
             }
-            self.missing.insert(server, why);
+            self.missing.servers.insert(server, why);
         }
         (!failures.is_empty()).then(|| format!("not up: {}", failures.join(", ")))
     }
 
-    /// What steps are told: where servers are, and how to reach this program.
+    /// Makes a Python ready that has what this project wants; where there is none, the reason is noted.
+    pub(crate) fn ready_python(&mut self, project: &Path) -> Option<PathBuf> {
+        match services::python(&self.place, project) {
+            Ok(python) => self.python = Some(python),
+            Err(why) => {
+                println!("   python: not to be had: {why:#}");
+                self.missing.python = Some(first_words(&why));
+            }
+        }
+        self.python.clone()
+    }
+
+    /// What steps are told: where servers and Python are, and how to reach this program.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let urls = self
             .up
             .iter()
             .map(|server| (server.variable(), self.place.url(*server)));
-        urls.chain([(XTASK, self.program.clone())]).collect()
+        let python = self.python.iter();
+        let python = python.map(|path| (PYTHON, path.to_string_lossy().into_owned()));
+        urls.chain(python)
+            .chain([(XTASK, self.program.clone())])
+            .collect()
     }
 }
 
@@ -133,7 +164,10 @@ mod tests {
         let why = anyhow!("kafka ended before it was ready; the end of /log:\n    line");
         let failure = session.note(vec![(Server::Kafka, Up::Failed(why))], false);
         assert_eq!(failure.as_deref(), Some("not up: kafka"));
-        assert_eq!(session.missing[&Server::Kafka], "kafka ended before it was ready");
+        assert_eq!(
+            session.missing.servers[&Server::Kafka],
+            "kafka ended before it was ready"
+        );
     }
 
     #[test]
@@ -143,5 +177,19 @@ mod tests {
         let names: Vec<_> = session.variables().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["ANNALS_KAFKA_URL", "ANNALS_ARTEMIS_URL", "ANNALS_XTASK"]);
         assert_eq!(session.started, [Server::Artemis]);
+    }
+
+    #[test]
+    fn steps_are_told_of_python_and_why_there_is_none_is_noted() {
+        let mut session = session();
+        assert_eq!(session.ready_python(Path::new("/nowhere/at/all")), None);
+        let why = session.missing.python.clone().unwrap();
+        assert!(why.contains("requirements.txt"), "{why}");
+        session.python = Some("/env/bin/python".into());
+        let told = session.variables();
+        assert!(
+            told.contains(&("ANNALS_PYTHON", "/env/bin/python".to_owned())),
+            "{told:?}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Counts of tests, read from what cargo prints.
+//! Counts of tests, read from what cargo and Python print.
 //!
 //! In: lines of a test run. Out: how many tests passed, failed and were ignored.
 
@@ -32,6 +32,29 @@ impl Tally {
                 _ => {}
             }
         }
+        Some(tally)
+    }
+
+    /// The counts in what Python's `unittest` printed: `Ran 3 tests in …` and, at the end, `OK (skipped=1)` or
+    /// `FAILED (failures=1, errors=1)`.
+    pub(crate) fn of_unittest(printed: &str) -> Option<Self> {
+        let ran = printed.lines().find_map(|line| line.strip_prefix("Ran "))?;
+        let all: u64 = ran.split(' ').next()?.parse().ok()?;
+        let end = printed.lines().rfind(|line| !line.trim().is_empty())?;
+        let mut tally = Self::default();
+        let counts = end
+            .split_once('(')
+            .map_or("", |(_, counts)| counts.trim_end_matches(')'));
+        for part in counts.split(", ") {
+            match part.split_once('=') {
+                Some(("failures" | "errors" | "unexpected successes", count)) => {
+                    tally.failed += count.parse::<u64>().ok()?;
+                }
+                Some(("skipped", count)) => tally.ignored = count.parse().ok()?,
+                _ => {}
+            }
+        }
+        tally.passed = all.checked_sub(tally.failed + tally.ignored)?;
         Some(tally)
     }
 
@@ -76,5 +99,21 @@ mod tests {
         ] {
             assert_eq!(Tally::of_line(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn results_of_unittest_are_read() {
+        let counts = |end: &str| {
+            let tally = Tally::of_unittest(&format!("...F\n-----\nRan 9 tests in 0.093s\n\n{end}\n"))?;
+            Some((tally.passed, tally.failed, tally.ignored))
+        };
+        assert_eq!(counts("OK"), Some((9, 0, 0)));
+        assert_eq!(counts("OK (skipped=2)"), Some((7, 0, 2)));
+        assert_eq!(
+            counts("FAILED (failures=1, errors=2, skipped=1)"),
+            Some((5, 3, 1))
+        );
+        assert_eq!(counts("FAILED (failures=10)"), None);
+        assert_eq!(Tally::of_unittest("ImportError: no module\n"), None);
     }
 }

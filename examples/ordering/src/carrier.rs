@@ -19,7 +19,8 @@ use tokio::task::JoinHandle;
 
 use crate::folder::{SystemError, store};
 
-/// Which service hears which topics; the recorder hears them all.
+/// Which service hears which topics; the recorder hears them all, also that of a service which is not in Rust
+/// (`examples/notifications`).
 const TOPOLOGY: [(&str, &[&str]); 5] = [
     ("orders", &["payments", "stock", "shipping", "orders.commands"]),
     ("payments", &["payments.commands"]),
@@ -36,6 +37,7 @@ const TOPOLOGY: [(&str, &[&str]); 5] = [
             "payments.commands",
             "stock.commands",
             "shipping.commands",
+            "notifications",
         ],
     ),
 ];

@@ -1,8 +1,8 @@
 //! The steps of the gate, in order.
 //!
 //! In: the marked tests. Out: named steps; nothing is run here.
-//! Invariants: names are unique, so that a step can be asked for by its name; servers come up before anything that
-//! may need them.
+//! Invariants: names are unique, so that a step can be asked for by its name; servers and Python are there before
+//! anything that may need them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,11 +33,25 @@ pub(super) struct Brokers {
 }
 
 impl Brokers {
-    /// The run of cargo for the servers that are up, and how many tests it has to run at least; none when there is
-    /// nothing to run.
-    pub(super) fn with(&self, up: &BTreeSet<Server>) -> Option<(Vec<String>, u64)> {
-        let suites = || self.suites.iter().filter(|(server, _)| up.contains(server));
-        let filters: BTreeSet<String> = suites().flat_map(|(server, s)| s.filters(*server)).collect();
+    /// The run of cargo for the servers that are up, with or without Python, and how many tests it has to run at
+    /// least; none when there is nothing to run.
+    pub(super) fn with(&self, up: &BTreeSet<Server>, python: bool) -> Option<(Vec<String>, u64)> {
+        let suites: Vec<(Server, Suite)> = self
+            .suites
+            .iter()
+            .filter(|(server, _)| up.contains(server))
+            .map(|(server, suite)| {
+                (
+                    *server,
+                    if python {
+                        suite.clone()
+                    } else {
+                        suite.without_python()
+                    },
+                )
+            })
+            .collect();
+        let filters: BTreeSet<String> = suites.iter().flat_map(|(server, s)| s.filters(*server)).collect();
         if filters.is_empty() {
             return None;
         }
@@ -47,8 +61,13 @@ impl Brokers {
         }
         line += " -- --ignored --test-threads=1";
         let args = line.split_whitespace().map(str::to_owned).chain(filters);
-        let tests_min = suites().map(|(_, suite)| suite.tests_min()).sum();
+        let tests_min = suites.iter().map(|(_, suite)| suite.tests_min()).sum();
         Some((args.collect(), tests_min))
+    }
+
+    /// Whether some of them run a service in Python.
+    pub(super) fn needs_python(&self) -> bool {
+        self.suites.values().any(|suite| !suite.in_python.is_empty())
     }
 }
 
@@ -58,6 +77,8 @@ pub(super) enum Work {
     Services(Vec<Server>),
     /// Tests that need servers.
     Brokers(Brokers),
+    /// Makes Python ready for the project in this folder, and runs the project's own tests.
+    Python(&'static str),
     /// The rules of the house.
     Tidy,
     /// A run of cargo.
@@ -76,6 +97,9 @@ const IN_RELEASE: &[(&str, &str)] = &[(
     "annals-cli",
     "its long tests kill and feed real nodes; a debug build spends minutes on checksums alone",
 )];
+
+/// The project in Python.
+const IN_PYTHON: &str = "examples/notifications";
 
 /// The quick gate: format, lints, rules, unit tests, doc tests, docs.
 pub(super) fn quick() -> Vec<Step> {
@@ -96,9 +120,13 @@ pub(super) fn quick() -> Vec<Step> {
     ]
 }
 
-/// The servers, the quick gate, the integration tests, and every marked test.
+/// The servers, the quick gate, the tests in Python, the integration tests, and every marked test.
 pub(super) fn whole(marked: &BTreeMap<String, Marked>) -> Vec<Step> {
     let mut steps = quick();
+    steps.push(Step {
+        name: "python".into(),
+        work: Work::Python(IN_PYTHON),
+    });
     steps.push(cargo("integration", "test --workspace --test * --no-fail-fast"));
     for (package, marked) in marked.iter().filter(|(_, marked)| !marked.long.is_empty()) {
         let release = IN_RELEASE.iter().any(|(name, _)| name == package);

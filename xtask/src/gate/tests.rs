@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Report, Row, Verdict, chosen, missing, needs_servers,
+    Missing, Report, Row, Verdict, chosen, missing, needs_servers,
     plan::{Step, Work, quick, whole},
     too_few,
 };
@@ -14,6 +14,7 @@ use crate::{
 fn lines(steps: &[super::plan::Step]) -> Vec<(String, String)> {
     let line = |work: &Work| match work {
         Work::Tidy | Work::Brokers(_) => String::new(),
+        Work::Python(project) => (*project).to_owned(),
         Work::Services(servers) => servers.iter().map(|s| s.name()).collect::<Vec<_>>().join(" "),
         Work::Cargo { args, .. } => args.join(" "),
     };
@@ -42,30 +43,36 @@ fn long_tests_follow_the_gate_and_cli_runs_in_release() {
         .collect();
     assert_eq!(
         after,
-        ["integration", "build-release", "long-annals-cli", "long-ordering"]
+        [
+            "python",
+            "integration",
+            "build-release",
+            "long-annals-cli",
+            "long-ordering"
+        ]
     );
-    let cli = &all[quick().len() + 2].1;
+    let cli = &all[quick().len() + 3].1;
     assert_eq!(
         cli,
         "test -p annals-cli --release --tests --no-fail-fast -- --ignored --test-threads=1 kill"
     );
-    let Work::Cargo { tests_min, .. } = steps[quick().len() + 3].work else {
+    let Work::Cargo { tests_min, .. } = steps[quick().len() + 4].work else {
         panic!("no run of cargo")
     };
     assert_eq!(tests_min, 2);
 }
 
-/// A package with two tests of Kafka, and one test and a suite of NATS.
+/// A package with two tests of Kafka, one with Python besides, and one test and a suite of NATS.
 fn with_servers() -> Vec<Step> {
     let suite = |tests: &[&str], macros| Suite {
         tests: tests.iter().map(|name| (*name).to_owned()).collect(),
         macros,
+        ..Suite::default()
     };
+    let mut kafka = suite(&["kafka::a", "kafka::b"], 0);
+    kafka.in_python = vec!["p".to_owned()];
     let marked = Marked {
-        broker: BTreeMap::from([
-            (Server::Kafka, suite(&["kafka::a", "kafka::b"], 0)),
-            (Server::Nats, suite(&["c"], 1)),
-        ]),
+        broker: BTreeMap::from([(Server::Kafka, kafka), (Server::Nats, suite(&["c"], 1))]),
         features: vec!["kafka".to_owned(), "nats".to_owned()],
         ..Marked::default()
     };
@@ -86,10 +93,11 @@ fn tests_run_for_the_servers_that_are_up() {
     let Work::Brokers(brokers) = &steps.last().unwrap().work else {
         panic!("no tests that need servers")
     };
-    let run = |up: &[Server]| {
+    let run_with = |up: &[Server], python: bool| {
         let up: BTreeSet<Server> = up.iter().copied().collect();
-        brokers.with(&up).map(|(args, min)| (args.join(" "), min))
+        brokers.with(&up, python).map(|(args, min)| (args.join(" "), min))
     };
+    let run = |up: &[Server]| run_with(up, false);
     let line = |filters: &str| {
         format!(
             "test -p bus --tests --no-fail-fast --features kafka,nats -- --ignored --test-threads=1 {filters}"
@@ -99,11 +107,16 @@ fn tests_run_for_the_servers_that_are_up() {
     let both = line("c kafka::a kafka::b nats::");
     assert_eq!(run(&[Server::Nats, Server::Kafka]), Some((both, 4)));
     assert_eq!(run(&[Server::Artemis]), None);
+    let with_python = line("kafka::a kafka::b p");
+    assert_eq!(run_with(&[Server::Kafka], true), Some((with_python, 3)));
 }
 
 #[test]
 fn what_a_missing_server_costs_is_told() {
-    let why = BTreeMap::from([(Server::Nats, "there is no Go".to_owned())]);
+    let why = Missing {
+        servers: BTreeMap::from([(Server::Nats, "there is no Go".to_owned())]),
+        python: None,
+    };
     assert_eq!(
         missing(&with_servers(), &why),
         "not run: 1 test and 1 suite of nats in brokers-bus: there is no Go\n"
@@ -112,12 +125,31 @@ fn what_a_missing_server_costs_is_told() {
 }
 
 #[test]
-fn tests_that_need_servers_bring_them_along() {
+fn what_a_missing_python_costs_is_told() {
+    let mut why = Missing {
+        python: Some("there is none".to_owned()),
+        ..Missing::default()
+    };
+    let own = "not run: the tests of examples/notifications: there is none\n";
+    let told = missing(&with_servers(), &why);
+    let expected = format!("{own}not run: 1 of kafka and python in brokers-bus: there is none\n");
+    assert_eq!(told, expected);
+    why.servers.insert(Server::Kafka, "no Java".to_owned());
+    let told = missing(&with_servers(), &why);
+    assert_eq!(
+        told,
+        format!("{own}not run: 3 tests of kafka in brokers-bus: no Java\n")
+    );
+}
+
+#[test]
+fn tests_that_need_servers_or_python_bring_them_along() {
     let names = |only: &str| -> Vec<String> {
         let steps = chosen(with_servers(), &[only.to_owned()]).unwrap();
         steps.into_iter().map(|step| step.name).collect()
     };
-    assert_eq!(names("brokers-bus"), ["services", "brokers-bus"]);
+    assert_eq!(names("brokers-bus"), ["services", "python", "brokers-bus"]);
+    assert_eq!(names("python"), ["python"]);
     assert_eq!(names("fmt"), ["fmt"]);
     assert_eq!(names("services"), ["services"]);
 }
@@ -165,7 +197,7 @@ fn the_report_tells_what_failed_and_what_was_not_run() {
     };
     let good = Report {
         rows: vec![row("fmt", 0, Verdict::Passed), row("unit", 7, Verdict::Passed)],
-        missing: BTreeMap::new(),
+        missing: Missing::default(),
     };
     assert_eq!(good.failures(), 0);
     assert_eq!(good.tally().passed, 7);
@@ -174,7 +206,7 @@ fn the_report_tells_what_failed_and_what_was_not_run() {
             row("unit", 7, Verdict::Failed("2 of them".into())),
             row("docs", 0, Verdict::NotRun),
         ],
-        missing: BTreeMap::new(),
+        missing: Missing::default(),
     };
     assert_eq!(bad.failures(), 1);
     let table = bad.table();

@@ -12,6 +12,10 @@ fn marks_are_read() {
         Mark::of("broker: kafka: kills it"),
         Some(Mark::Broker(Server::Kafka))
     );
+    assert_eq!(
+        Mark::of("broker: nats and python: kills both"),
+        Some(Mark::Python(Server::Nats))
+    );
     for none in [
         "flaky",
         "long: ",
@@ -19,6 +23,8 @@ fn marks_are_read() {
         "broker: kafka: ",
         "broker: carrier-pigeon: slow",
         "broker: why",
+        "broker: python: alone",
+        "broker: nats and perl: older",
     ] {
         assert_eq!(Mark::of(none), None, "{none}");
     }
@@ -54,7 +60,9 @@ fn tests_that_need_a_server_are_told_apart_by_server() {
         ),
         (
             "crates/a/tests/it/kafka.rs",
-            &(test("broker: kafka: real offsets", "one") + &test("broker: nats: both ways", "two")),
+            &(test("broker: kafka: real offsets", "one")
+                + &test("broker: nats: both ways", "two")
+                + &test("broker: nats and python: a third way", "three")),
         ),
         (
             "crates/a/tests/it/amqp.rs",
@@ -71,7 +79,10 @@ fn tests_that_need_a_server_are_told_apart_by_server() {
     assert_eq!(found.keys().collect::<Vec<_>>(), ["a"]);
     let suite = |server| &found["a"].broker[&server];
     assert_eq!(suite(Server::Kafka).filters(Server::Kafka), ["kafka::one"]);
-    assert_eq!(suite(Server::Nats).filters(Server::Nats), ["kafka::two"]);
+    let nats = suite(Server::Nats);
+    assert_eq!(nats.filters(Server::Nats), ["kafka::two", "kafka::three"]);
+    assert_eq!(nats.without_python().filters(Server::Nats), ["kafka::two"]);
+    assert_eq!((nats.tests_min(), nats.count().as_str()), (2, "2 tests"));
     let artemis = suite(Server::Artemis);
     assert_eq!(artemis.filters(Server::Artemis), ["artemis::"]);
     assert_eq!((artemis.tests_min(), artemis.count().as_str()), (1, "2 suites"));
@@ -102,6 +113,7 @@ fn tests_are_counted_in_words() {
     let count = |tests: usize, macros| Suite {
         tests: vec!["t".to_owned(); tests],
         macros,
+        ..Suite::default()
     };
     assert_eq!(count(1, 0).count(), "1 test");
     assert_eq!(count(2, 1).count(), "2 tests and 1 suite");

@@ -41,6 +41,8 @@ pub(super) const LOG4J: &str = "2.24.3";
 pub(super) const MAVEN_COPIER: &str = "3.8.1";
 /// Oldest Java that the Java servers run on.
 pub(super) const JAVA_MIN: u32 = 17;
+/// Oldest Python that the packages run on which services in Python use.
+pub(super) const PYTHON_MIN: (u32, u32) = (3, 10);
 
 impl Server {
     /// All of them.

@@ -1,7 +1,7 @@
 //! Rule `hollow`: a test can fail, and it is run.
 //!
 //! In: the tree. Out: a finding per `matches!` whose answer nobody looks at, and per ignored test that no
-//! command runs. `cargo xtask test` runs what is ignored as `long: …` or `broker: server: …`; any other reason
+//! command runs. `cargo xtask test` runs what is ignored as `long: …` or `broker: server[ and python]: …`; any other reason
 //! would be a test that never runs.
 
 use syn::{Expr, ImplItemFn, ItemFn, Local, Pat, Stmt, spanned::Spanned, visit::Visit};

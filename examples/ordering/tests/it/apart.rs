@@ -7,7 +7,8 @@ use crate::town::{PARTS, Town, services, url_of};
 const ORDERS_PER_ROUND: u64 = 12;
 
 fn survives(server: &str) {
-    let mut town = Town::open(server, &url_of(server));
+    let mut town = Town::new("apart", &url_of(server), 0.0);
+    town.open();
     let mut orders = 0;
     let mut place = |town: &Town| {
         (orders..orders + ORDERS_PER_ROUND).for_each(|number| town.order(number));

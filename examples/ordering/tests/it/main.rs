@@ -24,3 +24,5 @@ mod town;
 mod apart;
 /// The town over real brokers, in all kinds of trouble.
 mod chaos;
+/// The town with a service in Python, which is killed.
+mod notifications;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(crate) const PARTS: [&str; 5] = ["recorder", "shipping", "stock", "payments"
 /// The payment provider, which is no part of the system.
 pub(crate) const PROVIDER: &str = "provider";
 /// Until every order has come to its end.
-const REST: Duration = Duration::from_secs(150);
+pub(crate) const REST: Duration = Duration::from_secs(150);
 /// Until everybody is connected and known.
 pub(crate) const READY: Duration = Duration::from_secs(60);
 /// Of the log of each part, when all is lost.
@@ -85,6 +85,8 @@ impl Drop for Process {
 pub(crate) struct Town {
     folder: TempDir,
     broker: String,
+    /// The share of charges that the provider declines.
+    decline: f64,
     /// `127.0.0.1:PORT` of each, also of those that are just not there.
     addresses: BTreeMap<&'static str, String>,
     running: BTreeMap<&'static str, Process>,
@@ -93,20 +95,34 @@ pub(crate) struct Town {
 }
 
 impl Town {
-    /// Starts everything in a namespace of its own, and fills the warehouse.
-    pub(crate) fn open(name: &str, url: &str) -> Self {
-        let mut town = Self {
+    /// A town in which nothing runs yet, in a namespace of its own. The provider declines that share of charges.
+    pub(crate) fn new(name: &str, url: &str, decline: f64) -> Self {
+        Self {
             folder: tempfile::tempdir().unwrap(),
             broker: format!("{url}?namespace=town-{}-{name}", std::process::id()),
+            decline,
             addresses: BTreeMap::new(),
             running: BTreeMap::new(),
             counted: (0, 0),
-        };
-        town.start(PROVIDER);
-        PARTS.iter().for_each(|part| town.start(part));
+        }
+    }
+
+    /// Starts everything, and fills the warehouse.
+    pub(crate) fn open(&mut self) {
+        self.start(PROVIDER);
+        PARTS.iter().for_each(|part| self.start(part));
         let delivery = json!({ "delivery": "d1", "pieces": [{ "sku": "cup", "quantity": SUPPLY }] });
-        town.insist("stock", "stock.receive", "d1", &delivery);
-        town
+        self.insist("stock", "stock.receive", "d1", &delivery);
+    }
+
+    /// The address of the broker, for whoever else takes part.
+    pub(crate) fn broker(&self) -> &str {
+        &self.broker
+    }
+
+    /// A folder for whoever else takes part.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts a process, for the second time at the address of the first.
@@ -119,6 +135,7 @@ impl Town {
         let mut command;
         if part == PROVIDER {
             command = Command::new(env!("CARGO_BIN_EXE_payment-provider"));
+            command.args(["--decline", &self.decline.to_string()]);
         } else {
             command = Command::new(env!("CARGO_BIN_EXE_ordering"));
             let provider = format!("http://{}", self.addresses[PROVIDER]);
@@ -192,7 +209,8 @@ impl Town {
         request(self.addresses.get(part)?, "GET", path, "", "")
     }
 
-    fn get(&self, part: &str, path: &str) -> Option<Value> {
+    /// What a part answers, if it answers well.
+    pub(crate) fn get(&self, part: &str, path: &str) -> Option<Value> {
         let (status, body) = self.text(part, path)?;
         (status == 200).then(|| serde_json::from_str(&body).unwrap())
     }

@@ -63,7 +63,8 @@ fn survives(server: &'static str) {
     let seed = number("ANNALS_CHAOS_SEED", 7);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (proxy, url) = runtime.block_on(proxied(server));
-    let mut town = Town::open("chaos", &url);
+    let mut town = Town::new("chaos", &url, 0.0);
+    town.open();
     let began = Instant::now();
     while !town.is_ready() {
         assert!(began.elapsed() < READY, "not everybody is connected");
