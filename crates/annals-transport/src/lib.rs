@@ -31,4 +31,6 @@ pub mod activemq;
 pub mod nats;
 #[cfg(feature = "wire")]
 pub mod namespace;
+#[cfg(feature = "wire")]
+pub mod topology;
 pub mod connect;

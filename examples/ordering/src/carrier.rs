@@ -14,6 +14,7 @@ use annals::core::port::transport::{Health, Topic, Transport};
 use annals_transport::connect::connect;
 use annals_transport::durable::DurableInbox;
 use annals_transport::embedded::EmbeddedBroker;
+use annals_transport::topology::Topology;
 use annals_transport::url::BrokerUrl;
 use tokio::task::JoinHandle;
 
@@ -55,7 +56,7 @@ pub struct Carrier {
 enum How {
     Embedded(EmbeddedBroker),
     Server {
-        remote: Arc<dyn Transport>,
+        remote: Arc<Topology>,
         data: PathBuf,
         declaring: JoinHandle<()>,
     },
@@ -91,7 +92,8 @@ impl Carrier {
     /// # Errors
     /// As [`Carrier::open`].
     pub fn server(url: &BrokerUrl, data: &Path, world: &World) -> Result<Self, SystemError> {
-        let remote = connect(url)?;
+        let groups = TOPOLOGY.map(|(group, _)| (group.into(), Self::topics(group)));
+        let remote = Arc::new(Topology::new(connect(url)?, groups));
         let declaring = tokio::spawn(declare(Arc::clone(&remote)));
         Ok(Self {
             how: How::Server {
@@ -111,11 +113,11 @@ impl Carrier {
         match &self.how {
             How::Embedded(broker) => Ok(Arc::new(broker.clone())),
             // The recorder's store is such a copy itself.
-            How::Server { remote, .. } if service == "recorder" => Ok(Arc::clone(remote)),
+            How::Server { remote, .. } if service == "recorder" => Ok(remote.clone()),
             How::Server { remote, data, .. } => {
                 let kept = store(data, service, "inbox", &self.world)?;
                 let copy = EmbeddedBroker::new(kept, Arc::clone(&self.world.clock));
-                Ok(Arc::new(DurableInbox::new(Arc::clone(remote), copy)))
+                Ok(Arc::new(DurableInbox::new(remote.clone(), copy)))
             }
         }
     }
@@ -140,9 +142,7 @@ impl Carrier {
     pub fn is_ready(&self) -> bool {
         match &self.how {
             How::Embedded(_) => true,
-            How::Server {
-                remote, declaring, ..
-            } => declaring.is_finished() && remote.health() == Health::Up,
+            How::Server { remote, .. } => remote.is_declared() && remote.health() == Health::Up,
         }
     }
 
@@ -163,12 +163,10 @@ impl Drop for Carrier {
     }
 }
 
-/// Makes every group known, however long that takes.
-async fn declare(remote: Arc<dyn Transport>) {
-    for (group, _) in TOPOLOGY {
-        while let Err(error) = remote.declare(group.into(), Carrier::topics(group)).await {
-            tracing::warn!("the group {group} cannot be made known yet: {error}");
-            tokio::time::sleep(DECLARE_PAUSE).await;
-        }
+/// Makes every group known, however long that takes, also where nothing is published yet.
+async fn declare(remote: Arc<Topology>) {
+    while let Err(error) = remote.declare_all().await {
+        tracing::warn!("the groups cannot be made known yet: {error}");
+        tokio::time::sleep(DECLARE_PAUSE).await;
     }
 }

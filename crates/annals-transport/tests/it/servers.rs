@@ -19,6 +19,7 @@ use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use annals_testkit::conformance::transport as conformance;
 use annals_transport::connect::connect;
+use annals_transport::topology::Topology;
 use smol_str::SmolStr;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -299,6 +300,19 @@ async fn refused(transport: Arc<dyn Transport>) {
     );
 }
 
+/// Whoever is to hear is made known before anything is published, also when somebody else was there first.
+async fn topology(transport: Arc<dyn Transport>) {
+    let mut first = join(&*transport, "first").await;
+    let groups = ["first", "second"].map(|group| (group.into(), vec![TOPIC.into()]));
+    let known = Topology::new(Arc::clone(&transport), groups);
+    assert!(!known.is_declared());
+    publish(&known, numbered(0..20)).await;
+    assert!(known.is_declared());
+    done(take(&mut *first, 20).await).await;
+    let mut second = join(&*transport, "second").await;
+    done(take(&mut *second, 20).await).await;
+}
+
 /// What is said to everybody.
 async fn broadcast(transport: Arc<dyn Transport>) {
     conformance::broadcast(&*transport).await;
@@ -361,7 +375,7 @@ macro_rules! on_server {
         mod $server {
             const SERVER: &str = stringify!($server);
 
-            on_server!(@cases $mark: round_trip groups unsettled retry nobody_there refused broadcast);
+            on_server!(@cases $mark: round_trip groups unsettled retry nobody_there refused topology broadcast);
 
             #[tokio::test(flavor = "multi_thread")]
             #[ignore = $mark]
