@@ -13,7 +13,7 @@ use annals_core::port::transport::{
 };
 use annals_core::time::Timestamp;
 use async_nats::jetstream::consumer::pull::{Config as PullConfig, Stream};
-use async_nats::jetstream::consumer::{AckPolicy, Consumer as JetConsumer, DeliverPolicy};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer as JetConsumer, DeliverPolicy, PriorityPolicy};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message as JetMessage};
 use futures_util::{FutureExt, StreamExt};
@@ -28,6 +28,13 @@ pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 const PENDING_MAX: i64 = 500;
 /// Messages asked for at once; one at a time stalls the client for half a minute.
 const PULL: usize = 200;
+
+/// The one priority group of each consumer.
+const PINNED: &str = "annals";
+/// Whoever reads goes on reading while he asks at least this often; then it is another's turn.
+const PINNED_FOR: Duration = Duration::from_secs(8);
+/// He asks this often.
+const PULLED_FOR: Duration = Duration::from_secs(3);
 
 /// Makes the consumer of a group; one that hears other topics is changed.
 pub(super) async fn declare(
@@ -44,6 +51,10 @@ pub(super) async fn declare(
         max_deliver: -1,
         max_ack_pending: PENDING_MAX,
         deliver_policy: DeliverPolicy::All,
+        // One of several at a time, or two of them would work on one key at once.
+        priority_policy: PriorityPolicy::PinnedClient,
+        priority_groups: vec![PINNED.to_owned()],
+        priority_timeout: PINNED_FOR,
         filter_subjects: topics.iter().map(|topic| subject(topic)).collect(),
         ..PullConfig::default()
     };
@@ -57,13 +68,17 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<PullC
     let pulling = consumer
         .stream()
         .max_messages_per_batch(PULL)
-        .heartbeat(Duration::from_secs(5))
-        .expires(Duration::from_secs(30))
+        .heartbeat(PULLED_FOR / 3)
+        .expires(PULLED_FOR)
+        .group(PINNED)
         .messages();
     let stream = within(pulling).await.map_err(SubscribeError::Unavailable)?;
     Ok(PullConsumer {
         stream,
         in_hand: Arc::default(),
+        link: Arc::clone(link),
+        durable: durable(&subscribe.group),
+        reads: false,
     })
 }
 
@@ -74,12 +89,17 @@ type InHand = Arc<Mutex<BTreeMap<u64, Acker>>>;
 pub(super) struct PullConsumer {
     stream: Stream,
     in_hand: InHand,
+    link: Arc<Link>,
+    durable: String,
+    /// It was its turn at least once.
+    reads: bool,
 }
 
 impl PullConsumer {
     async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
         let first = self.stream.next().await;
         let mut deliveries = vec![self.delivery(first)?];
+        self.reads = true;
         while deliveries.len() < max
             && let Some(next) = self.stream.next().now_or_never()
         {
@@ -137,11 +157,16 @@ impl Drop for PullConsumer {
     fn drop(&mut self) {
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         let unsettled = std::mem::take(&mut *in_hand);
-        // Given back in order; without a runtime they come back when their time is up.
+        let (link, durable) = (Arc::clone(&self.link), self.durable.clone());
+        let reads = self.reads;
+        // Given back in order, and then the turn; without a runtime both come back when their time is up.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 for acker in unsettled.into_values() {
                     drop(within(acker.ack_with(AckKind::Nak(None))).await);
+                }
+                if let (true, Ok(stream)) = (reads, link.stream().await) {
+                    drop(within(stream.unpin_consumer(&durable, PINNED)).await);
                 }
             });
         }

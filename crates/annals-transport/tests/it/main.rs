@@ -19,7 +19,7 @@ mod faults;
 // Topics, groups and lag as status pages show them.
 mod inspect;
 // Every broker on its real server.
-#[cfg(any(
+#[cfg(all(
     feature = "rabbitmq",
     feature = "kafka",
     feature = "activemq",
