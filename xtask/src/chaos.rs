@@ -19,8 +19,10 @@ pub(crate) struct Options {
     pub(crate) root: PathBuf,
     /// Over which brokers, one after the other.
     pub(crate) servers: Vec<Server>,
-    /// Faults over each.
+    /// Faults over each, at least.
     pub(crate) faults: u64,
+    /// For how long over each, at least.
+    pub(crate) minutes: u64,
     /// Which faults.
     pub(crate) seed: u64,
 }
@@ -36,6 +38,7 @@ pub(crate) fn chaos(options: &Options) -> Result<bool> {
     }
     let mut variables = session.variables();
     variables.push(("ANNALS_CHAOS_FAULTS", options.faults.to_string()));
+    variables.push(("ANNALS_CHAOS_SECONDS", (options.minutes * 60).to_string()));
     variables.push(("ANNALS_CHAOS_SEED", options.seed.to_string()));
     let mut failed = Vec::new();
     for server in &options.servers {

@@ -80,9 +80,12 @@ enum Verb {
     Chaos {
         /// Over which brokers; all where none is named.
         servers: Vec<Server>,
-        /// Faults over each.
+        /// Faults over each, at least.
         #[arg(long, default_value_t = 200)]
         faults: u64,
+        /// For how long over each, at least.
+        #[arg(long, default_value_t = 0)]
+        minutes: u64,
         /// Chooses the faults; the same seed chooses the same.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -183,11 +186,13 @@ fn run(verb: Verb) -> Result<bool> {
         Verb::Chaos {
             servers,
             faults,
+            minutes,
             seed,
         } => chaos::chaos(&chaos::Options {
             root,
             servers: or_all(servers),
             faults,
+            minutes,
             seed,
         }),
     }

@@ -26,3 +26,11 @@ mod inspect;
     feature = "nats"
 ))]
 mod servers;
+// The table of what each can do.
+#[cfg(all(
+    feature = "rabbitmq",
+    feature = "kafka",
+    feature = "activemq",
+    feature = "nats"
+))]
+mod table;

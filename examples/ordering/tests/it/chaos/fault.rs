@@ -99,9 +99,12 @@ impl Faults {
         }
     }
 
-    /// One fault after the other, with a moment between them.
-    pub(super) fn inflict(&mut self, faults: u64, mut scene: Scene<'_>) {
-        for number in 1..=faults {
+    /// One fault after the other, with a moment between them, until there were so many and so much time has passed.
+    /// Answers how many there were.
+    pub(super) fn inflict(&mut self, faults: u64, time: Duration, mut scene: Scene<'_>) -> u64 {
+        let (first, mut number) = (Instant::now(), 0);
+        while number < faults || first.elapsed() < time {
+            number += 1;
             let fault = self.deal();
             // Most are over before anybody gives up waiting; some are not.
             let most = if self.seed.below(6) == 0 { 12_000 } else { 3_000 };
@@ -115,6 +118,7 @@ impl Faults {
             );
             std::thread::sleep(Duration::from_millis(200 + self.seed.below(1_500)));
         }
+        number
     }
 
     fn deal(&mut self) -> Fault {

@@ -1,8 +1,9 @@
 //! The town in trouble: a seed chooses which fault comes next, for how long and to whom, while customers order without a
 //! pause. In the end the books of everybody agree.
 //!
-//! `ANNALS_CHAOS_FAULTS` says how many faults (7 unless said), `ANNALS_CHAOS_SEED` which (7 unless said). The same seed
-//! chooses the same faults; when they meet which message is not in anybody's hand.
+//! `ANNALS_CHAOS_FAULTS` says how many faults at least (7 unless said), `ANNALS_CHAOS_SECONDS` for how long at least (60
+//! unless said), `ANNALS_CHAOS_SEED` which (7 unless said). The same seed chooses the same faults; when they meet which
+//! message is not in anybody's hand.
 
 /// Faults: what there is, and what it does.
 mod fault;
@@ -60,6 +61,7 @@ async fn proxied(server: &str) -> (Proxy, String) {
 
 fn survives(server: &'static str) {
     let faults = number("ANNALS_CHAOS_FAULTS", 7);
+    let time = Duration::from_secs(number("ANNALS_CHAOS_SECONDS", 60));
     let seed = number("ANNALS_CHAOS_SEED", 7);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (proxy, url) = runtime.block_on(proxied(server));
@@ -72,8 +74,8 @@ fn survives(server: &'static str) {
     }
     std::thread::sleep(PEACE);
     let (till, next, closed) = (town.till(), AtomicU64::new(0), AtomicBool::new(false));
-    println!("{server}: {faults} faults of seed {seed}");
-    std::thread::scope(|scope| {
+    println!("{server}: {faults} faults of seed {seed}, for {time:?} at least");
+    let faults = std::thread::scope(|scope| {
         for _ in 0..CUSTOMERS {
             scope.spawn(|| {
                 while !closed.load(Ordering::Relaxed) {
@@ -89,7 +91,7 @@ fn survives(server: &'static str) {
         };
         // Customers go home also when a fault could not be inflicted.
         let _closes = Closes(&closed);
-        Faults::new(Seed::new(seed), server).inflict(faults, scene);
+        Faults::new(Seed::new(seed), server).inflict(faults, time, scene)
     });
     let orders = next.into_inner();
     let healed = Instant::now();
