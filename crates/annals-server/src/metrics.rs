@@ -142,6 +142,10 @@ fn describe_messages() {
         "annals_inbox_duplicates_total",
         "Deliveries of a broker that were there already"
     );
+    describe_gauge!(
+        "annals_inbox_backlog_messages",
+        "Messages that waited at the broker when the inbox last heard nothing"
+    );
     describe_counter!(
         "annals_inbox_subscriptions_rebuilt_total",
         "Subscriptions that were opened anew because nothing came"

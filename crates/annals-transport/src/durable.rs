@@ -31,8 +31,11 @@ use crate::embedded::EmbeddedBroker;
 const BATCH_MAX: usize = 512;
 /// The first and the longest pause after a failure; each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// A subscription that gives nothing for so long is opened anew: some clients stop hearing without saying so.
-const QUIET_MAX: Duration = Duration::from_secs(60);
+/// When a subscription gives nothing for so long, the broker is asked whether anything waits there.
+const QUIET_LOOK: Duration = Duration::from_secs(10);
+/// A subscription that gave nothing between so many looks although something waits is opened anew: some clients stop
+/// hearing without saying so. Where the broker cannot be asked, it is after three times as many.
+const LOOKS: u32 = 2;
 /// A broker that has not answered a settlement after this long is taken for gone; the message comes again.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -81,6 +84,10 @@ impl Transport for DurableInbox {
     /// What waits in the copy; what still waits at the broker is not counted.
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
         Transport::lag(&self.shared.copy, topics, from)
+    }
+
+    fn backlog(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        self.shared.remote.backlog(group, topics)
     }
 
     fn health(&self) -> Health {
@@ -163,7 +170,7 @@ async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
             Err(error) => error.to_string(),
             Ok(mut consumer) => {
                 shared.set_trouble(None);
-                copy_all(&shared, &mut *consumer, &mut copied).await
+                copy_all(&shared, &subscribe, &mut *consumer, &mut copied).await
             }
         };
         if let Some(trouble) = trouble_of(trouble) {
@@ -179,22 +186,54 @@ async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
     }
 }
 
+/// How often nothing came although something waited.
+#[derive(Debug, Default)]
+struct Silence {
+    looks: u32,
+}
+
+impl Silence {
+    /// Takes in what waits at the broker while nothing comes, and says whether the subscription is to be given up.
+    fn is_suspicious(&mut self, waiting: Option<u64>) -> bool {
+        if let Some(waiting) = waiting {
+            metrics::gauge!("annals_inbox_backlog_messages").set(waiting as f64);
+        }
+        self.looks += match waiting {
+            Some(0) => 0,
+            Some(_) => 3,
+            None => 1,
+        };
+        self.looks >= 3 * LOOKS
+    }
+}
+
 /// Silence is no trouble.
 fn trouble_of(ended: String) -> Option<String> {
     (!ended.is_empty()).then_some(ended)
 }
 
 /// Copies until the subscription ends, and says why it did; nothing if it was only quiet.
-async fn copy_all(shared: &Shared, consumer: &mut dyn Consumer, copied: &mut usize) -> String {
+async fn copy_all(
+    shared: &Shared,
+    subscribe: &Subscribe,
+    consumer: &mut dyn Consumer,
+    copied: &mut usize,
+) -> String {
+    let mut silence = Silence::default();
     loop {
-        let deliveries = match tokio::time::timeout(QUIET_MAX, consumer.next(BATCH_MAX)).await {
+        let deliveries = match tokio::time::timeout(QUIET_LOOK, consumer.next(BATCH_MAX)).await {
             Ok(Ok(deliveries)) => deliveries,
             Ok(Err(error)) => return error.to_string(),
             Err(_quiet) => {
-                metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
-                return String::new();
+                let (group, topics) = (subscribe.group.clone(), subscribe.topics.clone());
+                if silence.is_suspicious(shared.remote.backlog(group, topics).await) {
+                    metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
+                    return String::new();
+                }
+                continue;
             }
         };
+        silence = Silence::default();
         let messages = deliveries
             .iter()
             .map(|delivery| delivery.message.clone())
@@ -268,4 +307,20 @@ fn verbatim(message: Message, reason: &str) -> Message {
         ..event
     };
     Message { topic, event }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Silence;
+
+    #[test]
+    fn silence_is_suspicious_only_where_something_may_wait() {
+        let mut silence = Silence::default();
+        assert!((0..100).all(|_| !silence.is_suspicious(Some(0))));
+        assert!(!silence.is_suspicious(Some(3)));
+        assert!(silence.is_suspicious(Some(3)));
+        let mut silence = Silence::default();
+        let looks = (1..).find(|_| silence.is_suspicious(None));
+        assert_eq!(looks, Some(6), "a minute of it, where nobody can be asked");
+    }
 }

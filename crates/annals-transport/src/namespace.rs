@@ -62,6 +62,10 @@ impl Transport for Namespace {
         self.remote.lag(self.all(&topics), from)
     }
 
+    fn backlog(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        self.remote.backlog(self.inside(&group), self.all(&topics))
+    }
+
     fn health(&self) -> Health {
         self.remote.health()
     }

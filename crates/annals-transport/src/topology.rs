@@ -85,6 +85,10 @@ impl Transport for Topology {
         self.remote.lag(topics, from)
     }
 
+    fn backlog(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        self.remote.backlog(group, topics)
+    }
+
     fn health(&self) -> Health {
         self.remote.health()
     }

@@ -234,6 +234,12 @@ pub trait Transport: Send + Sync + 'static {
         Box::pin(std::future::ready(None))
     }
 
+    /// How many messages wait at the broker for this group, as the broker counts: those that nobody has yet, and perhaps
+    /// those in hand. `None` where it cannot be asked.
+    fn backlog(&self, _group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// How it is just now. Does not wait.
     fn health(&self) -> Health {
         Health::Up

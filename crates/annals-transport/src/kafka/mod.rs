@@ -97,6 +97,12 @@ impl Transport for Kafka {
         })
     }
 
+    fn backlog(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        let config = self.shared.config.clone();
+        let look = move || subscriber::waiting(&config, &group, &topics);
+        Box::pin(async move { tokio::task::spawn_blocking(look).await.ok()?.ok() })
+    }
+
     fn health(&self) -> Health {
         self.shared.noted.health()
     }

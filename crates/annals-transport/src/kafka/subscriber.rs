@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe,
+    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, Topic,
 };
 use annals_core::time::Timestamp;
 use futures_util::FutureExt;
@@ -20,12 +20,13 @@ use rdkafka::consumer::{
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{ClientContext, Message as _};
+use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::config::{Config, PREFIX};
 use super::convert::message;
 use super::watermark::Watermark;
+use crate::link::DEADLINE;
 
 type Partition = (String, i32);
 
@@ -90,6 +91,33 @@ pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsum
         retry,
         retried,
     })
+}
+
+/// Records behind what a group has committed, of its topics or else of all. Waits for the broker.
+pub(super) fn waiting(config: &Config, group: &str, topics: &[Topic]) -> Result<u64, KafkaError> {
+    let asker: BaseConsumer = config.consumer(group).create()?;
+    let known = asker.fetch_metadata(None, DEADLINE)?;
+    let is_ours = |name: &str| {
+        name.strip_prefix(PREFIX)
+            .is_some_and(|topic| topics.is_empty() || topics.iter().any(|one| one == topic))
+    };
+    let mut partitions = TopicPartitionList::new();
+    for topic in known.topics().iter().filter(|topic| is_ours(topic.name())) {
+        for partition in topic.partitions() {
+            partitions.add_partition(topic.name(), partition.id());
+        }
+    }
+    let committed = asker.committed_offsets(partitions, DEADLINE)?;
+    let mut waiting = 0;
+    for partition in committed.elements() {
+        let (first, end) = asker.fetch_watermarks(partition.topic(), partition.partition(), DEADLINE)?;
+        let reached = match partition.offset() {
+            Offset::Offset(reached) => reached.max(first),
+            _ => first,
+        };
+        waiting += u64::try_from(end - reached).unwrap_or(0);
+    }
+    Ok(waiting)
 }
 
 /// Reads for a group.

@@ -67,6 +67,10 @@ impl Transport for Nats {
         Box::pin(publisher::publish(&self.link, batch))
     }
 
+    fn backlog(&self, group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async move { subscriber::waiting(&self.link, &group).await.ok() })
+    }
+
     fn health(&self) -> Health {
         self.link.health()
     }

@@ -63,6 +63,13 @@ pub(super) async fn declare(
         .map_err(SubscribeError::Unavailable)
 }
 
+/// Messages of a group that nobody has settled.
+pub(super) async fn waiting(link: &Link, group: &str) -> Result<u64, String> {
+    let stream = link.stream().await?;
+    let info = within(stream.consumer_info(durable(group))).await?;
+    Ok(info.num_pending + info.num_ack_pending as u64)
+}
+
 pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<PullConsumer, SubscribeError> {
     let consumer = declare(link, &subscribe.group, &subscribe.topics).await?;
     let pulling = consumer

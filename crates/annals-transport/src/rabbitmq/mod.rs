@@ -76,6 +76,10 @@ impl Transport for RabbitMq {
         Box::pin(self.publisher.publish(batch))
     }
 
+    fn backlog(&self, group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async move { subscriber::waiting(&self.link, &group).await.ok() })
+    }
+
     fn health(&self) -> Health {
         self.link.noted.health()
     }

@@ -14,7 +14,8 @@ use annals_core::time::Timestamp;
 use futures_util::{FutureExt, StreamExt};
 use lapin::Acker;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueBindOptions,
+    QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use smol_str::SmolStr;
@@ -60,6 +61,19 @@ async fn declare_on(open: &Open, group: &str, topics: &[Topic]) -> Result<(), Su
         within(bound).await.map_err(SubscribeError::Unavailable)?;
     }
     Ok(())
+}
+
+/// Messages of a group's queue that nobody has in hand.
+pub(super) async fn waiting(link: &Link, group: &str) -> Result<u64, String> {
+    let open = link.open().await?;
+    let look = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let found = open
+        .channel
+        .queue_declare(queue(group).as_str().into(), look, FieldTable::default());
+    Ok(u64::from(within(found).await?.message_count()))
 }
 
 pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<QueueConsumer, SubscribeError> {
@@ -147,7 +161,8 @@ impl Drop for QueueConsumer {
         // A closed channel gives back what is not settled; in order, at its place.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                // An error means that it is closed already.
+                // Errors mean that it is closed already. An answer means that what was settled before has arrived.
+                drop(within(open.channel.basic_qos(PREFETCH, BasicQosOptions::default())).await);
                 drop(within(open.channel.close(200, "done".into())).await);
             });
         }

@@ -34,3 +34,6 @@ mod servers;
     feature = "nats"
 ))]
 mod table;
+// The durable inbox before a broker that misbehaves.
+#[cfg(feature = "wire")]
+mod durable;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annals_core::event::{EventType, Metadata, Origin, Purpose};
 use annals_core::id::{CorrelationId, EventId};
@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::kit::{
-    QUIET, TOPIC, assert_in_order, declare, done, fresh, join, message, number, number_of, numbered, publish,
-    take, take_and_settle, url,
+    DEADLINE, QUIET, TOPIC, assert_in_order, declare, done, fresh, join, message, number, number_of,
+    numbered, publish, take, take_and_settle, url,
 };
 
 /// What is published is delivered: byte for byte, with everything it carries, in order per key.
@@ -233,6 +233,25 @@ pub(super) async fn published_twice(transport: Arc<dyn Transport>) {
     );
     let more = timeout(QUIET, consumer.next(10)).await;
     assert!(more.is_err(), "expected nothing more, found {more:?}");
+}
+
+/// What waits at the broker is what nobody has settled, where the broker can be asked.
+pub(super) async fn backlog(transport: Arc<dyn Transport>) {
+    declare(&*transport, "one").await;
+    publish(&*transport, numbered(0..100)).await;
+    let mut consumer = join(&*transport, "one").await;
+    take_and_settle(&mut *consumer, 40).await;
+    drop(consumer);
+    let began = Instant::now();
+    loop {
+        match transport.backlog("one".into(), vec![TOPIC.into()]).await {
+            // Classic and Artemis have no question for it in their protocol.
+            None => return,
+            Some(60) => return,
+            Some(other) => assert!(began.elapsed() < DEADLINE, "expected 60 to wait, found {other}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// A group without topics hears every topic, also one that did not exist when it came.
