@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals::{Place, Service, World};
 use annals_server::{Claim, Node};
@@ -20,6 +21,10 @@ use crate::provider::Client;
 use crate::system::recorder;
 use crate::wrong_clock::WrongClock;
 use crate::{orders, payments, shipping, stock};
+
+/// What was handled is known again for so long, where the broker keeps no copy here. A broker that did not hear a
+/// settlement hands a message out again within minutes; a day is for those that were away.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A part of the system that can run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,6 +67,8 @@ pub struct AloneOptions {
     pub port: u16,
     /// The address of the payment provider, for [`Part::Payments`].
     pub provider: String,
+    /// Messages are settled with the broker when they have been handled; no copy is kept before.
+    pub settle_after_handling: bool,
     /// A file that says by how many seconds its clock is wrong, for tests.
     pub clock_error: Option<PathBuf>,
 }
@@ -117,9 +124,13 @@ async fn service(options: &AloneOptions, carrier: &Carrier, world: World) -> Res
         Part::Shipping => shipping::service(),
         Part::Recorder => recorder(carrier),
     };
+    let (builder, transport) = match options.settle_after_handling {
+        false => (builder, carrier.transport(name)?),
+        true => (builder.settle_after_handling(REMEMBERED), carrier.uncopied(name)?),
+    };
     let place = Place {
         store: store(data, name, "log", &world)?,
-        transport: carrier.transport(name)?,
+        transport,
         world,
         journal: None,
     };

@@ -122,6 +122,17 @@ impl Carrier {
         }
     }
 
+    /// How this service talks to the others if it settles after handling: with no copy between it and the broker.
+    ///
+    /// # Errors
+    /// As [`Carrier::transport`].
+    pub fn uncopied(&self, service: &'static str) -> Result<Arc<dyn Transport>, SystemError> {
+        match &self.how {
+            How::Server { remote, .. } => Ok(remote.clone()),
+            How::Embedded(_) => self.transport(service),
+        }
+    }
+
     /// The topics that a service hears.
     pub fn topics(service: &str) -> Vec<Topic> {
         let heard = TOPOLOGY.iter().find(|(name, _)| *name == service);

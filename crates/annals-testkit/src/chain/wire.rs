@@ -15,6 +15,7 @@ use annals_core::port::transport::{
 };
 use annals_core::position::Position;
 use annals_transport::embedded::EmbeddedBroker;
+use smol_str::SmolStr;
 
 use super::dice::Dice;
 use super::store::ChainStore;
@@ -67,6 +68,10 @@ impl Transport for Wire {
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {
         Transport::lag(&self.broker, topics, from)
+    }
+
+    fn backlog(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        self.broker.backlog(group, topics)
     }
 
     fn subscribe(&self, subscribe: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {

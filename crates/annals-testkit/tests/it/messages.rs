@@ -87,6 +87,15 @@ async fn deliver(message: Deliver, cx: Context, Dep(postman): Dep<Postman>) -> R
 }
 
 async fn post(stage: &Stage, on_failure: OnFailure) -> Arc<Postman> {
+    post_as(stage, on_failure, |service| service).await
+}
+
+/// As [`post`], with one thing more said of the service.
+async fn post_as(
+    stage: &Stage,
+    on_failure: OnFailure,
+    also: impl Fn(ServiceBuilder) -> ServiceBuilder + Send + Sync + 'static,
+) -> Arc<Postman> {
     let postman = Arc::new(Postman::default());
     let theirs = Arc::clone(&postman);
     let describe = move |service: ServiceBuilder| {
@@ -94,11 +103,12 @@ async fn post(stage: &Stage, on_failure: OnFailure) -> Arc<Postman> {
             first: Duration::from_secs(1),
             longest: Duration::from_secs(8),
         };
-        service
+        let service = service
             .handler::<Deliver>()
             .provide(Arc::clone(&theirs))
             .on_failure(on_failure)
-            .backoff(backoff)
+            .backoff(backoff);
+        also(service)
     };
     stage.service("post", describe).await;
     postman
@@ -428,6 +438,82 @@ fn what_is_delivered_twice_has_one_effect() {
             }
         });
     }
+}
+
+/// Long enough for everything that comes again.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn what_is_settled_after_handling_has_one_effect_through_crashes_and_losses() {
+    let faults = Faults {
+        repeated_deliveries: 300,
+        lost_subscriptions: 200,
+        unknown_publishes: 200,
+        unknown_appends: 50,
+        ..Faults::default()
+    };
+    for seed in 0..30 {
+        Chain::with_faults(seed, faults).run(async |stage| {
+            let postman = post_as(stage, OnFailure::Park, |service| {
+                service.settle_after_handling(REMEMBERED)
+            })
+            .await;
+            postman.fails("bob", 3, 1);
+            // A crash may forget an attempt: more than is tried at all.
+            postman.fails("cid", 2, 100);
+            for number in 1..=10 {
+                let letters = ["ann", "bob", "cid"].map(|to| letter(stage, to, number)).into();
+                send(stage, letters).await;
+                match number {
+                    3 | 7 => {
+                        tokio::time::sleep(Duration::from_millis(stage.seed().below(30))).await;
+                        stage.crash("post").await;
+                        stage.restart("post").await;
+                    }
+                    5 => stage.settle().await,
+                    _ => {}
+                }
+            }
+            stage.settle().await;
+            for to in ["ann", "bob"] {
+                assert_eq!(
+                    delivered(stage, to).await,
+                    Vec::from_iter(1..=10),
+                    "seed {seed}: {to}"
+                );
+            }
+            let of_cid: Vec<u32> = delivered(stage, "cid").await;
+            assert_eq!(of_cid, [1, 3, 4, 5, 6, 7, 8, 9, 10], "seed {seed}");
+            let parked = parked(stage).await;
+            assert_eq!(parked.len(), 1, "seed {seed}: {parked:?}");
+            postman.fails("cid", 2, 0);
+            stage.running("post").requeue(parked[0].0).await;
+            stage.settle().await;
+            assert_eq!(delivered(stage, "cid").await.last(), Some(&2), "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn what_was_handled_is_remembered_for_a_time_and_no_longer() {
+    Chain::new(1).run(async |stage| {
+        post_as(stage, OnFailure::Park, |service| {
+            service.settle_after_handling(REMEMBERED)
+        })
+        .await;
+        let notes = async || stage.store("post").marks("handled", "").await.unwrap().len();
+        send(stage, vec![letter(stage, "ann", 1)]).await;
+        stage.settle().await;
+        assert_eq!(notes().await, 1);
+        tokio::time::sleep(REMEMBERED / 2).await;
+        send(stage, vec![letter(stage, "ann", 2)]).await;
+        stage.settle().await;
+        assert_eq!(notes().await, 2);
+        tokio::time::sleep(REMEMBERED / 2 + Duration::from_secs(60)).await;
+        send(stage, vec![letter(stage, "ann", 3)]).await;
+        stage.settle().await;
+        assert_eq!(notes().await, 2, "the note of the first is gone");
+    });
 }
 
 #[test]

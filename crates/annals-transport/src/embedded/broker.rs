@@ -260,6 +260,10 @@ impl Transport for EmbeddedBroker {
         Box::pin(async move { inspect::waiting(self.store(), topics, from).await.ok() })
     }
 
+    fn backlog(&self, group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {
+        Box::pin(async move { Self::lag(self, &group).await.ok() })
+    }
+
     fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
         self.shared.channels.say(channel, said);
         Box::pin(std::future::ready(Ok(())))

@@ -3,6 +3,7 @@
 pub(crate) mod dispatch;
 pub mod parked;
 mod window;
+pub(crate) mod hands;
 mod lead;
 pub mod work;
 pub(crate) mod taking;

@@ -6,23 +6,29 @@
 //! a note, in the same commit as its effect, until the checkpoint has passed. Messages of one partition tag are dealt
 //! with one after the other; what fails is tried again with back-off and then parked, or blocks its key, as the
 //! service chose.
+//!
+//! Where the service settles after handling, the broker keeps the checkpoint instead: nothing is copied, a delivery is
+//! settled when its effect is durable, and the notes of what is dealt with stay for a time, because it may come again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::event::{EventType, NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::mark::Mark;
 use annals_core::port::store::{Append, AppendError, ReadError};
-use annals_core::port::transport::{Delivery, Start, Subscribe, Topic, Transport};
+use annals_core::port::transport::{Delivery, Settle, Start, Subscribe, Topic, Transport};
 use annals_core::position::Position;
 use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 use crate::inbox::dispatch::Taker;
+use crate::inbox::hands::Hands;
 use crate::inbox::lead::Lead;
 use crate::inbox::parked::{self, Parked};
 use crate::inbox::window::Window;
@@ -42,6 +48,8 @@ pub(crate) struct Inbox {
     /// Types of other services' events that somebody here folds.
     pub(crate) copied: HashSet<EventType>,
     pub(crate) on_failure: OnFailure,
+    /// Settles after handling, and remembers for so long what is dealt with.
+    pub(crate) remembered: Option<Duration>,
     pub(crate) progress: Progress,
     /// Messages to take up again.
     pub(crate) requeued: mpsc::Receiver<EventId>,
@@ -69,6 +77,8 @@ struct Running {
     /// Parked messages that are under way again, or wait for it.
     taken_up: HashSet<EventId>,
     saved: Position,
+    /// Where the broker keeps the checkpoint.
+    hands: Option<Hands>,
 }
 
 impl Inbox {
@@ -87,6 +97,11 @@ impl Inbox {
             let before = running.window.end();
             match self.listen(&mut running).await? {
                 Listened::Stopped => return self.drain(running).await,
+                // What was in hand comes again, so nothing goes on where it was.
+                Listened::Lost(trouble) if running.hands.is_some() => {
+                    self.drain(running).await?;
+                    return Err(trouble);
+                }
                 Listened::Lost(trouble) => {
                     self.progress.trouble(Some(trouble));
                     failures = if running.window.end() > before {
@@ -105,7 +120,10 @@ impl Inbox {
         let subscribe = Subscribe {
             group: self.hub.recording.service.clone(),
             topics: self.topics.clone(),
-            start: Start::At(running.window.end()),
+            start: match running.hands {
+                None => Start::At(running.window.end()),
+                Some(_) => Start::Group,
+            },
         };
         let mut consumer = match self.transport.subscribe(subscribe).await {
             Ok(consumer) => consumer,
@@ -150,10 +168,11 @@ impl Inbox {
             .marks(HANDLED, "")
             .await
             .map_err(|error| error.to_string())?;
-        let handled = handled
+        let notes: Vec<(Timestamp, EventId)> = handled
             .into_iter()
-            .filter_map(|(key, _)| key.name.parse().ok())
+            .filter_map(|(key, value)| Some((noted_at(&value), key.name.parse().ok()?)))
             .collect();
+        let handled = notes.iter().map(|(_, id)| *id).collect();
         let parked = parked::list(&**store).await.map_err(|error| error.to_string())?;
         let parked_keys = match self.on_failure {
             OnFailure::ParkKey => parked.into_iter().filter_map(|parked| parked.key).collect(),
@@ -170,21 +189,16 @@ impl Inbox {
             parked_keys,
             taken_up: HashSet::new(),
             saved,
+            hands: self.remembered.map(|remembered| Hands::new(remembered, notes)),
         })
     }
 
     async fn deliveries(&self, running: &mut Running, deliveries: Vec<Delivery>) -> Result<(), String> {
         let mut copies = Vec::new();
         for delivery in deliveries {
-            let Some(position) = delivery.position else {
-                return Err(
-                    "this transport gives no positions; the inbox needs a log it can read again".into(),
-                );
-            };
-            if position < running.window.end() {
+            let Some(position) = running.place(delivery.position)? else {
                 continue;
-            }
-            running.window.begin(position);
+            };
             let message = Arc::new(delivery.message.event);
             let taken = running.handled.contains(&message.id);
             let copied = message.purpose == Purpose::Event && self.copied.contains(&message.event_type);
@@ -192,9 +206,7 @@ impl Inbox {
                 copies.push(NewEvent::clone(&message));
             }
             let wanted = self.takers.contains_key(&message.event_type) || message.purpose == Purpose::Command;
-            if taken || !wanted {
-                let noted = taken.then_some(message.id);
-                running.window.finish(position, noted);
+            if !running.takes(position, message.id, !taken && wanted, taken, delivery.settle) {
                 continue;
             }
             self.begin(
@@ -290,7 +302,7 @@ impl Inbox {
         let ended = finished.ended?;
         match finished.position {
             _ if matches!(ended, Ended::Stopped) => return Ok(()),
-            Some(position) => running.window.finish(position, Some(finished.id)),
+            Some(position) => running.finish(position, finished.id, self.hub.recording.world.now()),
             None => {
                 running.taken_up.remove(&finished.id);
             }
@@ -321,10 +333,21 @@ impl Inbox {
     /// Moves the durable checkpoint, and drops the notes it makes superfluous.
     async fn save(&self, running: &mut Running) -> Result<(), String> {
         let checkpoint = running.window.checkpoint();
-        if checkpoint == running.saved {
-            return Ok(());
+        if checkpoint != running.saved {
+            self.save_checkpoint(running, checkpoint).await?;
         }
-        let superfluous = running.window.superfluous(checkpoint);
+        if let Some(hands) = &mut running.hands {
+            hands.settle().await;
+        }
+        Ok(())
+    }
+
+    async fn save_checkpoint(&self, running: &mut Running, checkpoint: Position) -> Result<(), String> {
+        let now = self.hub.recording.world.now();
+        let superfluous = match &mut running.hands {
+            None => running.window.superfluous(checkpoint),
+            Some(hands) => hands.forgotten(now),
+        };
         let mut marks: Vec<Mark> = superfluous
             .iter()
             .map(|id| Mark::remove(handled_key(*id)))
@@ -408,4 +431,60 @@ impl Running {
     fn under_way(&self) -> usize {
         self.window.open() + self.taken_up.len()
     }
+
+    /// Where a delivery is: in the transport's log, or next in the order in which they come. None for one that was
+    /// begun already.
+    fn place(&self, position: Option<Position>) -> Result<Option<Position>, String> {
+        let next = self.window.end();
+        match (&self.hands, position) {
+            (Some(_), _) => Ok(Some(next)),
+            (None, Some(position)) => Ok((position >= next).then_some(position)),
+            (None, None) => {
+                Err("this transport gives no positions; the inbox needs a log it can read again".into())
+            }
+        }
+    }
+
+    /// Takes a delivery into the window; answers whether there is something to do for it.
+    fn takes(
+        &mut self,
+        position: Position,
+        id: EventId,
+        is_work: bool,
+        is_noted: bool,
+        settle: Option<Box<dyn Settle>>,
+    ) -> bool {
+        if let Some(hands) = &mut self.hands {
+            if !is_work {
+                hands.known(settle);
+                return false;
+            }
+            if !hands.take(id, settle) {
+                return false;
+            }
+        }
+        self.window.begin(position);
+        if !is_work {
+            self.window.finish(position, is_noted.then_some(id));
+        }
+        is_work
+    }
+
+    /// What was at this position is dealt with.
+    fn finish(&mut self, position: Position, id: EventId, now: Timestamp) {
+        match &mut self.hands {
+            None => self.window.finish(position, Some(id)),
+            Some(hands) => {
+                self.window.finish(position, None);
+                self.handled.insert(id);
+                hands.done(id, now);
+            }
+        }
+    }
+}
+
+/// When a note was made. Notes of earlier builds do not say; they count as old.
+fn noted_at(value: &[u8]) -> Timestamp {
+    let micros = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    Timestamp::from_micros(micros.unwrap_or(0))
 }

@@ -188,7 +188,10 @@ impl Work {
         let id = self.job.message.id;
         let attempts = Mark::remove(self.attempts_key());
         let (note, expected, mark) = match &self.job.parked {
-            None => (handled_key(id), None, Mark::set(handled_key(id), "1")),
+            None => {
+                let now = self.hub.recording.world.now().as_micros();
+                (handled_key(id), None, Mark::set(handled_key(id), now.to_string()))
+            }
             // Taken up again: the note is that it is parked no longer.
             Some(parked) => {
                 let key = parked::mark_key(id);

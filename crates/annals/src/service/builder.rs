@@ -6,6 +6,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use annals_core::event::EventType;
 use annals_core::id::EventId;
@@ -105,6 +106,7 @@ pub struct ServiceBuilder {
     needs: Vec<Needs>,
     dependencies: Dependencies,
     on_failure: OnFailure,
+    remembered: Option<Duration>,
     backoff: Backoff,
     states_max: usize,
     records: Option<Vec<Topic>>,
@@ -130,6 +132,7 @@ impl Service {
             needs: Vec::new(),
             dependencies: Dependencies::default(),
             on_failure: OnFailure::default(),
+            remembered: None,
             backoff: Backoff::default(),
             states_max: STATES_MAX,
             records: None,
@@ -256,6 +259,20 @@ impl ServiceBuilder {
         self
     }
 
+    /// Settles a message with the broker when it has been handled, not when a copy of it is durable here: for those who
+    /// cannot accept that losing this disk loses what was not yet handled. Give the service the broker's own transport
+    /// then, without a durable inbox before it.
+    ///
+    /// What is dealt with is remembered for so long, in memory and in the store, about 100 bytes each: choose more than
+    /// the broker may hold on to a message that it did not hear settled. A message that comes again later has a second
+    /// effect. At most 1,024 messages are in hand; retries and order per key are those of this process, and a message
+    /// that is tried for longer than the broker waits comes again meanwhile and is passed over.
+    #[must_use]
+    pub fn settle_after_handling(mut self, remembered: Duration) -> Self {
+        self.remembered = Some(remembered);
+        self
+    }
+
     /// How long to wait between tries.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
@@ -361,7 +378,9 @@ impl ServiceBuilder {
         }
         let can = place.transport.capabilities();
         let needs = match &self.records {
-            None if !can.replay => "be read again from a position; put a durable inbox before it",
+            None if !can.replay && self.remembered.is_none() => {
+                "be read again from a position; put a durable inbox before it"
+            }
             Some(topics) if topics.is_empty() && !can.every_topic => {
                 "hear every topic; say which topics to record"
             }
@@ -388,7 +407,12 @@ impl ServiceBuilder {
         tasks.spawn(relay::run(hub.clone(), Arc::clone(transport), relay.clone()));
         runners.push((relay, Follows::Store));
         let inbox = self.inbox(hub, transport, decider, requeued);
-        runners.push((inbox.progress.clone(), Follows::Topics(inbox.topics.clone())));
+        let topics = inbox.topics.clone();
+        let follows = match self.remembered {
+            None => Follows::Topics(topics),
+            Some(_) => Follows::Group(topics),
+        };
+        runners.push((inbox.progress.clone(), follows));
         tasks.spawn(inbox.run());
         let fired = Progress::new("timers");
         runners.push((fired.clone(), Follows::Clock));
@@ -424,6 +448,7 @@ impl ServiceBuilder {
             takers: Arc::new(takers),
             copied: std::mem::take(&mut self.copied),
             on_failure: self.on_failure,
+            remembered: self.remembered,
             progress: Progress::new("inbox"),
             requeued,
         }

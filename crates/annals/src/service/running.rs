@@ -46,6 +46,8 @@ pub(crate) enum Follows {
     Store,
     /// These topics of the transport; none: all of them.
     Topics(Vec<Topic>),
+    /// As [`Follows::Topics`], with the checkpoint at the broker, in the group of the service.
+    Group(Vec<Topic>),
     /// The clock, which has no end.
     Clock,
 }
@@ -162,7 +164,7 @@ impl Service {
     pub fn topics(&self) -> Vec<Topic> {
         let mut topics: Vec<Topic> = Vec::new();
         for (_, follows) in &self.inner.runners {
-            if let Follows::Topics(heard) = follows {
+            if let Follows::Topics(heard) | Follows::Group(heard) = follows {
                 topics.extend(heard.iter().cloned());
             }
         }
@@ -228,6 +230,13 @@ impl Service {
         let _stopped = self.inner.requeue.send(id).await;
     }
 
+    /// How an inbox stands that is so far behind, as far as is known.
+    fn taking_in(&self, progress: &Progress, lag: Option<u64>) -> Standing {
+        let mut standing = progress.standing(progress.position().plus(lag.unwrap_or(0)));
+        standing.in_flight += self.inner.requeue.max_capacity() - self.inner.requeue.capacity();
+        standing
+    }
+
     /// How it stands.
     pub async fn status(&self) -> Status {
         let counters = &self.inner.decider.counters;
@@ -237,11 +246,17 @@ impl Service {
             runners.push(match follows {
                 Follows::Store => progress.standing(end),
                 Follows::Topics(topics) => {
-                    let at = progress.position();
-                    let lag = self.inner.transport.lag(topics.clone(), at).await.unwrap_or(0);
-                    let mut standing = progress.standing(at.plus(lag));
-                    standing.in_flight += self.inner.requeue.max_capacity() - self.inner.requeue.capacity();
-                    standing
+                    let lag = self
+                        .inner
+                        .transport
+                        .lag(topics.clone(), progress.position())
+                        .await;
+                    self.taking_in(progress, lag)
+                }
+                Follows::Group(topics) => {
+                    let group = self.inner.name.clone();
+                    let lag = self.inner.transport.backlog(group, topics.clone()).await;
+                    self.taking_in(progress, lag)
                 }
                 Follows::Clock => progress.standing(progress.position()),
             });

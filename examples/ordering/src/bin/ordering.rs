@@ -29,6 +29,9 @@ struct Options {
     /// The port on loopback of the HTTP API; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Settle messages with the broker when they have been handled, and keep no copy of them before
+    #[arg(long)]
+    settle_after_handling: bool,
     /// A file with a number of seconds by which the clock of this part is wrong; for tests, looked at again and again
     #[arg(long, value_name = "FILE", hide = true)]
     clock_error: Option<PathBuf>,
@@ -66,6 +69,7 @@ async fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
         data: options.data,
         port: options.port,
         provider: options.provider,
+        settle_after_handling: options.settle_after_handling,
         clock_error: options.clock_error,
     })
     .await?;

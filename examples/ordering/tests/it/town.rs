@@ -141,6 +141,10 @@ impl Town {
             let provider = format!("http://{}", self.addresses[PROVIDER]);
             command.args([part, "--broker", &self.broker, "--provider", &provider]);
             command.arg("--clock-error").arg(self.clock_error(part));
+            // One part without a copy between it and the broker: what holds is to hold for both kinds.
+            if part == "payments" {
+                command.arg("--settle-after-handling");
+            }
         }
         command.arg("--data").arg(folder).args(["--port", port]);
         let log = File::options().create(true).append(true).open(self.log(part));
