@@ -114,7 +114,7 @@ fn variables(place: &Place, artifact: &Path) -> Result<Vec<(&'static str, OsStri
 /// # Errors
 /// The node does not answer.
 pub(super) fn fill(place: &Place, artifact: &Path, full: bool) -> Result<()> {
-    let limit = if full { "1000TB" } else { DISK_FREE };
+    let limit = if full { "1000000GB" } else { DISK_FREE };
     let program = home(artifact)?.join("sbin/rabbitmqctl");
     let output = Command::new(&program)
         .args(["set_disk_free_limit", limit])
