@@ -20,6 +20,8 @@ use crate::wire::{Encoded, encode};
 
 /// Messages on their way without a confirmation.
 const WINDOW_MAX: usize = 1_024;
+/// Why nothing is taken.
+const FULL: &str = "RabbitMQ takes nothing: it is short of memory or disk";
 /// For a confirmation.
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -50,13 +52,16 @@ impl Publisher {
             outcomes.extend(of_window);
             broken = failed;
         }
-        if let Some(reason) = broken {
-            // Whatever is wrong with it, the next batch gets a new one.
-            *open = None;
-            self.link.noted.is(Health::Degraded(reason));
-        } else {
-            self.link.noted.is(Health::Up);
-        }
+        self.link.noted.is(match broken {
+            None => Health::Up,
+            // What is on its way there is taken when there is room; what is sent again comes behind it.
+            Some(_) if open.as_ref().is_some_and(is_blocked) => Health::Blocked(FULL.to_owned()),
+            Some(reason) => {
+                // Whatever is wrong with it, the next batch gets a new one.
+                *open = None;
+                Health::Degraded(reason)
+            }
+        });
         outcomes
     }
 
@@ -101,9 +106,9 @@ impl Publisher {
 
     async fn connection(&self, open: &mut Option<Open>) -> Result<Open, String> {
         if let Some(usable) = open.as_ref().filter(|open| open.channel.status().connected()) {
-            if usable.connection.status().blocked() {
-                let reason = "RabbitMQ takes nothing: it is short of memory or disk".to_owned();
-                self.link.noted.is(Health::Blocked(reason));
+            if is_blocked(usable) {
+                // What was sent would only wait in our memory.
+                return Err(FULL.to_owned());
             }
             return Ok(usable.clone());
         }
@@ -111,6 +116,11 @@ impl Publisher {
         *open = Some(fresh.clone());
         Ok(fresh)
     }
+}
+
+/// RabbitMQ said that it takes nothing for now.
+fn is_blocked(open: &Open) -> bool {
+    open.connection.status().blocked()
 }
 
 async fn send(open: &Open, message: &Message, encoded: &Encoded) -> Result<PublisherConfirm, String> {

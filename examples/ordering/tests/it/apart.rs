@@ -8,7 +8,11 @@ const ORDERS_PER_ROUND: u64 = 12;
 
 fn survives(server: &str) {
     let mut town = Town::new("apart", &url_of(server), 0.0);
+    // A broker that is not there is waited for; who is asked meanwhile says so.
+    services("down", server);
     town.open();
+    assert!(!town.is_ready(), "there is no broker");
+    services("up", server);
     let mut orders = 0;
     let mut place = |town: &Town| {
         (orders..orders + ORDERS_PER_ROUND).for_each(|number| town.order(number));

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::kit::{DEADLINE, declare, join, number, numbered, publish};
 
-fn services(verb: &str, server: &str) {
+pub(super) fn services(verb: &str, server: &str) {
     let xtask = std::env::var("ANNALS_XTASK").expect("ANNALS_XTASK is the project's own command");
     let done = Command::new(xtask)
         .args(["services", verb, server])

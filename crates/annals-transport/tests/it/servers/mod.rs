@@ -9,6 +9,7 @@ mod cases;
 mod foreign;
 mod waiting;
 mod killed;
+mod refusals;
 
 /// The cases on one server. Those in brackets open what they need themselves.
 macro_rules! on_server {
