@@ -235,6 +235,34 @@ pub(super) async fn published_twice(transport: Arc<dyn Transport>) {
     assert!(more.is_err(), "expected nothing more, found {more:?}");
 }
 
+/// What is finished out of turn never makes a restart skip what is not.
+pub(super) async fn out_of_turn(transport: Arc<dyn Transport>) {
+    declare(&*transport, "one").await;
+    publish(&*transport, numbered(0..80)).await;
+    let mut consumer = join(&*transport, "one").await;
+    let mut missing: BTreeSet<u64> = (0..80).collect();
+    let mut left = Vec::new();
+    for delivery in take(&mut *consumer, 40).await {
+        if number(&delivery).is_multiple_of(5) {
+            left.push(delivery);
+        } else {
+            missing.remove(&number(&delivery));
+            done(vec![delivery]).await;
+        }
+    }
+    assert!(!left.is_empty());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop((consumer, left));
+    let mut consumer = join(&*transport, "one").await;
+    while !missing.is_empty() {
+        // Where the broker keeps only how far everything is finished, what was finished behind that comes again.
+        for delivery in take(&mut *consumer, 1).await {
+            missing.remove(&number(&delivery));
+            done(vec![delivery]).await;
+        }
+    }
+}
+
 /// What waits at the broker is what nobody has settled, where the broker can be asked.
 pub(super) async fn backlog(transport: Arc<dyn Transport>) {
     declare(&*transport, "one").await;

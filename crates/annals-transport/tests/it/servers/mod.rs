@@ -19,7 +19,7 @@ macro_rules! on_server {
 
             on_server! {
                 @cases $claimed, $mark;
-                round_trip groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice backlog
+                round_trip groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice out_of_turn backlog
             }
         }
     };

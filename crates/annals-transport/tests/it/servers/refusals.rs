@@ -6,7 +6,7 @@ use annals_core::port::transport::{Health, Published};
 use annals_transport::connect::connect;
 
 use super::killed::services;
-use super::kit::{DEADLINE, declare, done, fresh, inside, join, numbered, publish, take, url};
+use super::kit::{DEADLINE, TOPIC, declare, done, fresh, inside, join, numbered, publish, take, url};
 
 /// Gives the room back also when the case fails.
 struct Full;
@@ -59,6 +59,34 @@ async fn a_full_broker_is_blocked_and_readers_go_on() {
     tokio::task::spawn_blocking(move || drop(full)).await.unwrap();
     publish(&*transport, numbered(25..30)).await;
     until("it is well again", || transport.health() == Health::Up).await;
+}
+
+/// A queue that is there and is another kind of queue is named, with the difference.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "broker: rabbitmq: makes a queue that is in the way"]
+async fn a_queue_that_is_in_the_way_is_named() {
+    let namespace = fresh("conflict");
+    let properties = lapin::ConnectionProperties::default();
+    let connection = lapin::Connection::connect(&url("rabbitmq"), properties)
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let classic = lapin::options::QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    let name = format!("annals.{namespace}.one");
+    channel
+        .queue_declare(name.as_str().into(), classic, Default::default())
+        .await
+        .unwrap();
+    let transport = inside("rabbitmq", &namespace);
+    let error = transport
+        .declare("one".into(), vec![TOPIC.into()])
+        .await
+        .unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains(&name) && told.contains("inequivalent arg"), "{told}");
 }
 
 /// A password that is wrong is said to be, and is never repeated.
