@@ -10,7 +10,7 @@ use annals_core::tag::Tag;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::attributes::*;
@@ -79,30 +79,32 @@ fn prefixed(incoming: &Incoming<'_>) -> Attributes {
 
 /// An event that is one JSON object, attributes and content together.
 fn structured_mode(bytes: &[u8]) -> Result<(Attributes, Bytes), String> {
-    let object: serde_json::Map<String, Value> =
+    let object: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(bytes).map_err(|reason| format!("no JSON object: {reason}"))?;
+    let text_of = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
     let is_json = object
         .get(CONTENT_TYPE)
-        .and_then(Value::as_str)
+        .and_then(|raw| text_of(raw))
         .is_none_or(|kind| kind.contains("json"));
     let mut attributes = Attributes::new();
     let mut data = Bytes::new();
-    for (name, value) in object {
-        match (name.as_str(), value) {
-            ("data_base64", Value::String(text)) => {
+    for (name, raw) in object {
+        match (name.as_str(), text_of(&raw)) {
+            ("data_base64", Some(text)) => {
                 let bytes = STANDARD.decode(text);
                 data = bytes
                     .map_err(|reason| format!("its data_base64 is none: {reason}"))?
                     .into();
             }
-            ("data", Value::String(text)) if !is_json => data = text.into_bytes().into(),
-            ("data", value) => data = value.to_string().into(),
-            (_, Value::Null) => {}
-            (_, Value::String(text)) => {
+            ("data", Some(text)) if !is_json => data = text.into_bytes().into(),
+            // As it stands there: numbers have the digits that somebody wrote.
+            ("data", _) => data = raw.get().to_owned().into_bytes().into(),
+            (_, Some(text)) => {
                 attributes.insert(name, text);
             }
-            (_, value) => {
-                attributes.insert(name, value.to_string());
+            (_, None) if raw.get() == "null" => {}
+            (_, None) => {
+                attributes.insert(name, raw.get().to_owned());
             }
         }
     }

@@ -10,8 +10,10 @@
 
 mod attributes;
 mod encode;
+mod structured;
 mod decode;
 
 pub use attributes::{JSON, STRUCTURED};
 pub use decode::{Incoming, decode};
 pub use encode::{Encoded, encode};
+pub use structured::structured;

@@ -146,3 +146,27 @@ fn what_is_no_event_is_kept_verbatim_under_a_lasting_name() {
         assert_ne!(found.id, decode(elsewhere).event.id);
     }
 }
+
+#[test]
+fn what_is_written_as_one_line_is_read_as_the_same() {
+    let contents: [&[u8]; 8] = [
+        b"",
+        b"{\"b\":1.10,\"a\":[1e3, 12345678901234567890123]}",
+        b"\"text\"",
+        b"null",
+        b" {\"a\":1}",
+        b"{\n\"a\": 1\n}",
+        b"\xff\x00",
+        b"not json",
+    ];
+    for content in contents {
+        let mut message = full();
+        message.event.data = Bytes::copy_from_slice(content);
+        let line = super::super::structured(&message).unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        let mut read = incoming(&[], &line);
+        read.content_type = Some("application/cloudevents+json".to_owned());
+        read.topic = message.topic.clone();
+        assert_eq!(decode(read).event, message.event, "{line}");
+    }
+}

@@ -86,7 +86,10 @@ async fn a_queue_that_is_in_the_way_is_named() {
         .await
         .unwrap_err();
     let told = error.to_string();
-    assert!(told.contains(&name) && told.contains("inequivalent arg"), "{told}");
+    assert!(
+        told.contains(&name) && told.contains("inequivalent arg"),
+        "{told}"
+    );
 }
 
 /// A password that is wrong is said to be, and is never repeated.
