@@ -103,6 +103,26 @@ fn name_of(dir: &Path, parts: &[String]) -> String {
     }
 }
 
+/// The store of this service, or the only one there is.
+pub(crate) fn choose<'a>(
+    stores: &'a [StoreFolder],
+    service: Option<&str>,
+) -> Result<&'a StoreFolder, Failure> {
+    let known = || {
+        let names: Vec<&str> = stores.iter().map(|store| store.name.as_str()).collect();
+        names.join(", ")
+    };
+    match (service, stores) {
+        (Some(name), stores) => stores.iter().find(|store| store.name == name).ok_or_else(|| {
+            Failure::not_found(format!("there is no store of {name:?}"))
+                .hint(format!("there are: {}", known()))
+        }),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Failure::usage("there is more than one store")
+            .hint(format!("say which with --service: {}", known()))),
+    }
+}
+
 /// Opens a store to read only, off the runtime's threads.
 pub(crate) async fn open(folder: &StoreFolder) -> Result<EmbeddedStore, Failure> {
     let dir = folder.dir.clone();

@@ -83,6 +83,10 @@ enum Verb {
     /// Keep every message of a broker, whoever sent it
     #[cfg(feature = "brokers")]
     Record(verbs::record::Options),
+    /// Write the events of a store as lines of CloudEvents
+    Export(verbs::export::Options),
+    /// Take lines of CloudEvents into a store
+    Import(verbs::import::Options),
     /// Run the payment provider of the demo
     #[cfg(feature = "demo")]
     #[command(hide = true)]
@@ -227,6 +231,8 @@ impl Program {
             Verb::Status => verbs::status::run(session).await,
             Verb::Parked(verb) => verbs::parked::run(verb, session).await,
             Verb::Service(verb) => verbs::service::run(verb, session).await,
+            Verb::Export(options) => verbs::export::run(options, session).await,
+            Verb::Import(options) => verbs::import::run(options, session).await,
             Verb::Verify(options) => verbs::verify::run(options, session).await,
         }
     }

@@ -7,6 +7,8 @@ pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod parked;
 pub(crate) mod service;
 pub(crate) mod new;

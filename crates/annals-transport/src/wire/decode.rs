@@ -38,13 +38,17 @@ pub struct Incoming<'a> {
 /// Decodes what came.
 pub fn decode(incoming: Incoming<'_>) -> Message {
     let topic = incoming.topic.clone();
-    let event = event(&incoming).unwrap_or_else(|reason| undecodable(&incoming, &reason));
+    let event = read(&incoming).unwrap_or_else(|reason| undecodable(&incoming, &reason));
     Message { topic, event }
 }
 
 type Attributes = BTreeMap<String, String>;
 
-fn event(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
+/// Reads what came as an event.
+///
+/// # Errors
+/// Why it is none.
+pub fn read(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
     let found = prefixed(incoming);
     if found.contains_key(SPEC_VERSION) {
         return from_attributes(&found, incoming, incoming.data.clone());

@@ -14,6 +14,6 @@ mod structured;
 mod decode;
 
 pub use attributes::{JSON, STRUCTURED};
-pub use decode::{Incoming, decode};
+pub use decode::{Incoming, decode, read};
 pub use encode::{Encoded, encode};
 pub use structured::structured;
