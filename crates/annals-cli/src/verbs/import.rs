@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use annals_core::event::NewEvent;
 use annals_core::port::store::{Append, AppendError, EventStore};
-use annals_core::port::transport::UNDECODABLE;
 use annals_store::EmbeddedStore;
-use annals_transport::wire::{Incoming, STRUCTURED, decode};
+use annals_transport::wire::{Incoming, STRUCTURED, read};
 use clap::Args;
 use serde_json::json;
 
@@ -115,12 +114,7 @@ fn event(line: &str) -> Result<NewEvent, String> {
         place: String::new(),
         data: line.trim().to_owned().into(),
     });
-    if message.event.event_type == UNDECODABLE {
-        return Err(
-            "expected a CloudEvent 1.0 as one JSON object with specversion, id, source and type".into(),
-        );
-    }
-    Ok(message.event)
+    read.map_err(|reason| format!("expected a CloudEvent as one JSON object: {reason}"))
 }
 
 /// All at once; one by one where some are there already.

@@ -19,3 +19,5 @@ mod feed;
 mod rebuild;
 /// A recorder over real brokers.
 mod record;
+/// Events carried from one store to another.
+mod carry;

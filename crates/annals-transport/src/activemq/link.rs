@@ -10,7 +10,7 @@ use super::config::Config;
 use crate::link::{self, Noted};
 
 /// A peer that says nothing for so long is gone, in milliseconds.
-const IDLE_MS: u32 = 30_000;
+const IDLE_MS: u32 = 10_000;
 
 pub(super) struct Link {
     pub(super) config: Config,
