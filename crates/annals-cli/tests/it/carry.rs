@@ -13,10 +13,7 @@ fn what_is_exported_is_imported_once_and_exported_as_the_same() {
     let text = fs::read_to_string(&lines).unwrap();
     let count = text.lines().count();
     assert!(count > 10, "{text}");
-    assert!(
-        text.lines()
-            .all(|line| line.contains("\"originservice\":"))
-    );
+    assert!(text.lines().all(|line| line.contains("\"originservice\":")));
     // A file that is there is not written over.
     annals_on(fed(), &["export", path, "--service", "orders"]).ended(5);
 

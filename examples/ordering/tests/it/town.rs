@@ -284,6 +284,14 @@ impl Town {
         stage.map_or(body.clone(), |stage| (*stage).to_owned())
     }
 
+    /// Waits until an order has come to its end.
+    pub(crate) fn ended(&self, number: u64) {
+        let began = Instant::now();
+        while !["shipped", "cancelled"].contains(&self.stage(number).as_str()) && began.elapsed() < REST {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits until each of the first so many orders has come to its end, and answers which were shipped.
     pub(crate) fn settle(&self, orders: u64) -> Vec<u64> {
         let began = Instant::now();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: when a fault has been inflicted everything runs again, and the way to the broker is clear.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use annals_testkit::proxy::{Proxy, Way, Weather};
@@ -80,20 +81,25 @@ pub(super) struct Scene<'a> {
     pub(super) server: &'static str,
     pub(super) proxy: &'a Proxy,
     pub(super) town: &'a mut Town,
+    /// The number of the next order.
+    pub(super) next: &'a AtomicU64,
 }
 
 /// Deals faults: every kind once before any comes again.
 pub(super) struct Faults {
     seed: Seed,
+    /// Says after each fault how long it took until work went on.
+    watch: bool,
     kinds: Vec<Fault>,
     hand: Vec<Fault>,
 }
 
 impl Faults {
-    pub(super) fn new(seed: Seed, server: &str) -> Self {
+    pub(super) fn new(seed: Seed, server: &str, watch: bool) -> Self {
         let possible = |fault: &Fault| *fault != Fault::BrokerFull || server == "rabbitmq";
         Self {
             seed,
+            watch,
             kinds: ALL.into_iter().filter(possible).collect(),
             hand: Vec::new(),
         }
@@ -116,6 +122,9 @@ impl Faults {
                 "  {number} {fault:?} {part} for {:.1} s",
                 began.elapsed().as_secs_f64()
             );
+            if self.watch {
+                println!("    work went on after {:.1} s", scene.resumed().as_secs_f64());
+            }
             std::thread::sleep(Duration::from_millis(200 + self.seed.below(1_500)));
         }
         number
@@ -157,6 +166,15 @@ impl Scene<'_> {
             }
             _ => unreachable!("the weather was dealt with"),
         }
+    }
+
+    /// How long it takes until an order that is placed now is shipped; or cancelled, where nobody was paid in time.
+    fn resumed(&self) -> Duration {
+        let began = Instant::now();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.town.order(number);
+        self.town.ended(number);
+        began.elapsed()
     }
 
     fn broker(&self, verb: &str, undo: &str, time: Duration) {

@@ -3,7 +3,8 @@
 //!
 //! `ANNALS_CHAOS_FAULTS` says how many faults at least (7 unless said), `ANNALS_CHAOS_SECONDS` for how long at least (60
 //! unless said), `ANNALS_CHAOS_SEED` which (7 unless said). The same seed chooses the same faults; when they meet which
-//! message is not in anybody's hand.
+//! message is not in anybody's hand. With `ANNALS_CHAOS_WATCH` it waits after each fault until work has gone on, and says how
+//! long that took.
 
 /// Faults: what there is, and what it does.
 mod fault;
@@ -63,6 +64,7 @@ fn survives(server: &'static str) {
     let faults = number("ANNALS_CHAOS_FAULTS", 7);
     let time = Duration::from_secs(number("ANNALS_CHAOS_SECONDS", 60));
     let seed = number("ANNALS_CHAOS_SEED", 7);
+    let watch = std::env::var_os("ANNALS_CHAOS_WATCH").is_some();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (proxy, url) = runtime.block_on(proxied(server));
     let mut town = Town::new("chaos", &url, 0.0);
@@ -88,10 +90,11 @@ fn survives(server: &'static str) {
             server,
             proxy: &proxy,
             town: &mut town,
+            next: &next,
         };
         // Customers go home also when a fault could not be inflicted.
         let _closes = Closes(&closed);
-        Faults::new(Seed::new(seed), server).inflict(faults, time, scene)
+        Faults::new(Seed::new(seed), server, watch).inflict(faults, time, scene)
     });
     let orders = next.into_inner();
     let healed = Instant::now();
