@@ -57,6 +57,11 @@ impl Link {
 }
 
 impl Open {
+    /// Whether the connection still stands, as far as the client knows.
+    pub(super) fn stands(&self) -> bool {
+        !self.connection.is_closed() && !self.session.is_ended()
+    }
+
     /// Says goodbye; what is not settled goes back to its queue.
     pub(super) async fn close(mut self) {
         // Errors mean that it is closed already.

@@ -25,6 +25,9 @@ const WINDOW_MAX: usize = 256;
 /// For an outcome.
 const OUTCOME_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How often it is looked whether the connection still stands.
+const LOOK: Duration = Duration::from_millis(100);
+
 type Awaited = DeliveryFut<Result<Outcome, SendError>>;
 
 pub(super) struct Publisher {
@@ -59,7 +62,7 @@ impl Publisher {
             for sent in sent {
                 outcomes.push(match sent {
                     Err(outcome) => outcome,
-                    Ok(awaited) => outcome(awaited, &mut broken).await,
+                    Ok(awaited) => outcome(awaited, held.as_ref(), &mut broken).await,
                 });
             }
         }
@@ -133,11 +136,19 @@ impl Publisher {
     }
 }
 
-async fn outcome(awaited: Awaited, broken: &mut Option<String>) -> Published {
+async fn outcome(awaited: Awaited, senders: Option<&Senders>, broken: &mut Option<String>) -> Published {
     if let Some(reason) = broken {
         return Published::Unknown(reason.clone());
     }
-    let reason = match timeout(OUTCOME_DEADLINE, awaited).await {
+    let answered = tokio::select! {
+        answered = timeout(OUTCOME_DEADLINE, awaited) => answered,
+        () = gone(senders) => {
+            let reason = "the connection was lost before ActiveMQ answered".to_owned();
+            *broken = Some(reason.clone());
+            return Published::Unknown(reason);
+        }
+    };
+    let reason = match answered {
         Ok(Ok(Outcome::Accepted(_))) => return Published::Stored,
         Ok(Ok(other)) => format!("ActiveMQ answered {other:?}"),
         Ok(Err(error)) => error.to_string(),
@@ -145,4 +156,11 @@ async fn outcome(awaited: Awaited, broken: &mut Option<String>) -> Published {
     };
     *broken = Some(reason.clone());
     Published::Unknown(reason)
+}
+
+/// Resolves when the connection has ended: the client tells those who wait for an outcome nothing of it.
+async fn gone(senders: Option<&Senders>) {
+    while senders.is_none_or(|senders| senders.open.stands()) {
+        tokio::time::sleep(LOOK).await;
+    }
 }
