@@ -54,7 +54,7 @@ impl Config {
             .set("bootstrap.servers", &self.servers)
             .set("client.id", "annals")
             .set("reconnect.backoff.ms", "250")
-            .set("reconnect.backoff.max.ms", "5000")
+            .set("reconnect.backoff.max.ms", "1000")
             .set("socket.timeout.ms", "10000");
         client
     }
