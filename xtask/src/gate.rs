@@ -11,16 +11,15 @@ use anyhow::{Context, Result, bail};
 use crate::{
     cargo, marked,
     services::{Place, Server},
+    session::Session,
     tally::Tally,
     tidy,
     tree::Tree,
 };
 
 mod plan;
-mod session;
 
 use plan::{Brokers, Step, Work};
-use session::Session;
 
 /// How to run a gate.
 pub(crate) struct Options {

@@ -22,9 +22,11 @@ mod markdown;
 mod tally;
 mod cargo;
 mod services;
+mod session;
 mod marked;
 mod tidy;
 mod gate;
+mod bench;
 
 use services::{Place, Server, Up};
 use tidy::arrows;
@@ -72,6 +74,29 @@ enum Verb {
     Services {
         #[command(subcommand)]
         order: Order,
+    },
+    /// Speed beside others, measured in one run.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Annals over real brokers, beside the bare client of each.
+    Brokers {
+        /// Which; all where none is named.
+        servers: Vec<Server>,
+        /// How often everything is measured; medians are printed.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// How many seconds the bare client publishes in each round.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+        /// Leave docs/benchmarks.md as it is; so it is, too, where servers are named.
+        #[arg(long)]
+        print_only: bool,
     },
 }
 
@@ -156,17 +181,37 @@ fn run(verb: Verb) -> Result<bool> {
         Verb::Tidy { rule } => run_tidy(&Tree::load(&root)?, &rule),
         Verb::Arrows { write } => run_arrows(&Tree::load(&root)?, &root.join(arrows::PAGE), write),
         Verb::Services { order } => run_services(&Place::of(&root)?, order),
+        Verb::Bench { what } => run_bench(&root, what),
     }
 }
 
-fn run_services(place: &Place, order: Order) -> Result<bool> {
-    let or_all = |named: Vec<Server>| {
-        if named.is_empty() {
-            Server::ALL.into()
-        } else {
-            named
-        }
+fn or_all(named: Vec<Server>) -> Vec<Server> {
+    if named.is_empty() {
+        Server::ALL.into()
+    } else {
+        named
+    }
+}
+
+fn run_bench(root: &Path, what: Bench) -> Result<bool> {
+    let Bench::Brokers {
+        servers,
+        rounds,
+        seconds,
+        print_only,
+    } = what;
+    let options = bench::Options {
+        root: root.to_owned(),
+        write: servers.is_empty() && !print_only,
+        servers: or_all(servers),
+        rounds,
+        seconds,
     };
+    bench::brokers(&options)?;
+    Ok(true)
+}
+
+fn run_services(place: &Place, order: Order) -> Result<bool> {
     match order {
         Order::Up { servers } => {
             let up = services::up(place, &or_all(servers));

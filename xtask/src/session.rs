@@ -1,4 +1,4 @@
-//! The servers of one run of the gate.
+//! The servers of one run: of the gate, or of a benchmark.
 //!
 //! In: which servers are needed. Out: what steps have to be told about them, and why some are missing.
 //! Invariant: the servers that this run started are gone when it ends, however it ends; others are left alone.
@@ -16,13 +16,13 @@ use crate::services::{self, Place, Server, Up};
 const XTASK: &str = "ANNALS_XTASK";
 
 /// Servers of a run.
-pub(super) struct Session {
+pub(crate) struct Session {
     place: Place,
     program: String,
     /// Those that run.
-    pub(super) up: BTreeSet<Server>,
+    pub(crate) up: BTreeSet<Server>,
     /// Why others do not.
-    pub(super) missing: BTreeMap<Server, String>,
+    pub(crate) missing: BTreeMap<Server, String>,
     started: Vec<Server>,
 }
 
@@ -31,7 +31,7 @@ impl Session {
     ///
     /// # Errors
     /// The path of this program is not known, or is no text.
-    pub(super) fn new(place: Place) -> Result<Self> {
+    pub(crate) fn new(place: Place) -> Result<Self> {
         let program = env::current_exe().context("the path of this program is not known")?;
         let program = program.to_str().context("the path of this program is no text")?;
         Ok(Self {
@@ -45,7 +45,7 @@ impl Session {
 
     /// Brings servers up and answers why that is a failure, if it is one. A server that cannot be had is none on a
     /// desk; with `strict`, it is.
-    pub(super) fn bring_up(&mut self, servers: &[Server], strict: bool) -> Option<String> {
+    pub(crate) fn bring_up(&mut self, servers: &[Server], strict: bool) -> Option<String> {
         let ups = services::up(&self.place, servers);
         self.note(ups, strict)
     }
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// What steps are told: where servers are, and how to reach this program.
-    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let urls = self
             .up
             .iter()

@@ -1,0 +1,208 @@
+//! The rounds of one broker: every measurement once per round, one after the other, annals and the bare client by turns.
+//!
+//! In: a broker. Out: the figures of all rounds. Everything that was published is consumed and compared with what was
+//! sent, also where only the publishing is measured.
+
+use std::time::{Duration, Instant};
+
+use annals::core::event::NewEvent;
+use annals::core::port::transport::{Message, Published};
+use anyhow::{Context, Result, ensure};
+
+use crate::bare::{Bare, Publish};
+use crate::delay;
+use crate::figures::percentile;
+use crate::message::{SENDER, enveloped, events, plain};
+use crate::ours::{BATCH_MAX, Ours, RECEIVER};
+use crate::publishing;
+use crate::taking::{self, Taken};
+use crate::verify::verify;
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    /// How long the bare client shall take to publish.
+    pub(crate) seconds: f64,
+}
+
+/// Messages of a round, at least and at most.
+const COUNT: (usize, usize) = (2_000, 300_000);
+/// Of the messages of a round, so many go through a handler: one of each is a commit of its own.
+const HANDLED_PART: usize = 4;
+/// The part of the highest rate at which delays are measured.
+const DELAY_PART: f64 = 0.1;
+/// How long the bare client publishes to find out how many messages make a round.
+const PROBE: Duration = Duration::from_millis(1_500);
+
+/// The figures of one round, in messages per second.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Round {
+    /// The bare client publishes contents alone.
+    pub(crate) plain: f64,
+    /// The bare client publishes the same messages as annals.
+    pub(crate) same: f64,
+    /// The relay publishes.
+    pub(crate) relay: f64,
+    /// The bare client consumes.
+    pub(crate) consumed: f64,
+    /// A store alone appends.
+    pub(crate) appended: f64,
+    /// The durable inbox copies and settles.
+    pub(crate) copied: f64,
+    /// A service copies, settles and handles.
+    pub(crate) handled: f64,
+    /// At this rate the delays were taken.
+    pub(crate) delay_rate: f64,
+    /// Half of the messages, and 99 of 100, come within so many milliseconds: bare, annals.
+    pub(crate) delays: [(f64, f64); 2],
+    /// Messages that came twice.
+    pub(crate) twice: u64,
+}
+
+/// All figures of a broker.
+pub(crate) struct Measured {
+    pub(crate) server: String,
+    /// Messages per round.
+    pub(crate) count: usize,
+    /// On their way without a confirmation.
+    pub(crate) window: usize,
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Measures a broker.
+pub(crate) async fn measure<B: Bare>(server: &str, broker: &B, ours: &Ours, plan: Plan) -> Result<Measured> {
+    let run = format!("bench-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let count = fitting(broker, ours, &run, plan).await?;
+    eprintln!("{server}: {count} messages a round, window {}", B::WINDOW);
+    let mut rounds = Vec::new();
+    for number in 0..plan.rounds {
+        let name = format!("{run}-{number}");
+        let round = round(broker, ours, &name, count, plan).await;
+        let round = round.with_context(|| format!("round {number} of {server}"))?;
+        eprintln!("{server}: {round:.0?}");
+        rounds.push(round);
+    }
+    Ok(Measured {
+        server: server.to_owned(),
+        count,
+        window: B::WINDOW,
+        rounds,
+    })
+}
+
+/// As many messages as the bare client publishes in the time of the plan.
+async fn fitting<B: Bare>(broker: &B, ours: &Ours, run: &str, plan: Plan) -> Result<usize> {
+    let lane = format!("{run}-probe");
+    let sent = events(&ours.world, COUNT.1 as u64)?;
+    let messages = plain(&sent)?;
+    broker.make(&lane).await?;
+    let mut publisher = broker.publisher(&lane).await?;
+    publisher.send(&messages[0]).await?;
+    publisher.finish().await?;
+    let begun = Instant::now();
+    let mut count = 1;
+    while begun.elapsed() < PROBE && count < messages.len() {
+        publisher.send(&messages[count]).await?;
+        count += 1;
+    }
+    publisher.finish().await?;
+    let wanted = count as f64 / begun.elapsed().as_secs_f64() * plan.seconds;
+    let taken = taking::bare(broker, &lane, count).await?;
+    verify(&sent[..count], &taken.came)?;
+    broker.remove(&lane).await?;
+    Ok((wanted as usize).clamp(COUNT.0, COUNT.1))
+}
+
+async fn round<B: Bare>(broker: &B, ours: &Ours, name: &str, count: usize, plan: Plan) -> Result<Round> {
+    let sent = events(&ours.world, count as u64)?;
+    let mut round = Round::default();
+    rates(broker, ours, name, &sent, &mut round).await?;
+    handled(broker, ours, name, &sent[..count / HANDLED_PART], &mut round).await?;
+    let highest = round.relay.min(round.handled);
+    round.delay_rate = (highest * DELAY_PART).floor();
+    let few = ((round.delay_rate * plan.seconds) as usize).clamp(200, count);
+    delays(broker, ours, name, &sent[..few], &mut round).await?;
+    Ok(round)
+}
+
+/// Publishing and taking in, each once with the bare client and once with annals.
+async fn rates<B: Bare>(
+    broker: &B,
+    ours: &Ours,
+    name: &str,
+    sent: &[NewEvent],
+    round: &mut Round,
+) -> Result<()> {
+    let contents = format!("{name}-plain");
+    broker.make(&contents).await?;
+    round.plain = publishing::bare(broker, &contents, &plain(sent)?).await?;
+    let taken = taking::bare(broker, &contents, sent.len()).await?;
+    round.twice += verify(sent, &taken.came).context("contents alone")?;
+    broker.remove(&contents).await?;
+
+    let same = format!("{name}-same");
+    broker.make(&same).await?;
+    round.same = publishing::bare(broker, &same, &enveloped(sent)?).await?;
+    let ours_name = format!("{name}-ours");
+    round.relay = publishing::relay(ours, &ours_name, sent).await?;
+
+    let Taken { rate, came } = taking::bare(broker, &same, sent.len()).await?;
+    round.consumed = rate;
+    round.twice += verify(sent, &came).context("the bare client")?;
+    broker.remove(&same).await?;
+    let Taken { rate, came } = taking::copied(ours, &ours_name, sent.len()).await?;
+    round.copied = rate;
+    round.twice += verify(sent, &came).context("the durable inbox")?;
+    broker.remove_ours(&ours_name, RECEIVER, &SENDER.into()).await?;
+
+    round.appended = taking::appended(ours, &ours_name, sent).await?;
+    ours.remove(&ours_name)
+}
+
+/// A service that handles what waits for it.
+async fn handled<B: Bare>(
+    broker: &B,
+    ours: &Ours,
+    name: &str,
+    sent: &[NewEvent],
+    round: &mut Round,
+) -> Result<()> {
+    let namespace = format!("{name}-handled");
+    let remote = ours.remote(&namespace)?;
+    remote.declare(RECEIVER.into(), vec![SENDER.into()]).await?;
+    for batch in sent.chunks(BATCH_MAX) {
+        let message = |event: &NewEvent| Message {
+            topic: SENDER.into(),
+            event: event.clone(),
+        };
+        let outcomes = remote.publish(batch.iter().map(message).collect()).await;
+        let lost = outcomes.into_iter().find(|outcome| *outcome != Published::Stored);
+        ensure!(lost.is_none(), "a message was not published: {lost:?}");
+    }
+    let Taken { rate, came } = taking::handled(ours, &namespace, sent.len()).await?;
+    round.handled = rate;
+    round.twice += verify(sent, &came).context("the handler")?;
+    broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
+    ours.remove(&namespace)
+}
+
+async fn delays<B: Bare>(
+    broker: &B,
+    ours: &Ours,
+    name: &str,
+    sent: &[NewEvent],
+    round: &mut Round,
+) -> Result<()> {
+    let lane = format!("{name}-delay");
+    broker.make(&lane).await?;
+    let bare = delay::bare(broker, &lane, &enveloped(sent)?, round.delay_rate).await?;
+    broker.remove(&lane).await?;
+    let namespace = format!("{name}-delays");
+    let annals = delay::annals(ours, &namespace, sent, round.delay_rate).await?;
+    broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
+    ours.remove(&namespace)?;
+    round.delays =
+        [bare, annals].map(|mut delays| (percentile(&mut delays, 50), percentile(&mut delays, 99)));
+    Ok(())
+}
