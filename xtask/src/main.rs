@@ -89,10 +89,10 @@ enum Bench {
         /// Which; all where none is named.
         servers: Vec<Server>,
         /// How often everything is measured; medians are printed.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 5)]
         rounds: u32,
         /// How many seconds the bare client publishes in each round.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 3)]
         seconds: u32,
         /// Leave docs/benchmarks.md as it is; so it is, too, where servers are named.
         #[arg(long)]

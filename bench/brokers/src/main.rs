@@ -15,6 +15,7 @@ mod rounds;
 mod table;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use annals::World;
 use anyhow::{Context, Result, bail};
@@ -25,7 +26,7 @@ use bare::kafka::Kafka;
 use bare::nats::Nats;
 use bare::rabbitmq::RabbitMq;
 use ours::Ours;
-use rounds::{Measured, Plan, measure};
+use rounds::{Measured, Part, Plan, measure};
 
 /// What to measure.
 #[derive(Parser)]
@@ -34,19 +35,31 @@ struct Arguments {
     #[arg(value_delimiter = ',', required = true)]
     servers: Vec<String>,
     /// Rounds; medians are printed.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How many seconds the bare client publishes in each round.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// What to measure; all of it unless said.
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Part::Rates, Part::Handled, Part::Delays])]
+    parts: Vec<Part>,
     /// A folder for stores, on the disk that is to be measured.
     #[arg(long)]
     data: PathBuf,
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter("warn")
@@ -54,6 +67,7 @@ async fn main() -> Result<()> {
     let plan = Plan {
         rounds: arguments.rounds,
         seconds: arguments.seconds,
+        parts: arguments.parts,
     };
     std::fs::create_dir_all(&arguments.data)
         .with_context(|| format!("cannot make {}", arguments.data.display()))?;
@@ -67,13 +81,13 @@ async fn main() -> Result<()> {
             data: data.path().to_owned(),
             world: World::default(),
         };
-        all.push(of(server, url, &ours, plan).await?);
+        all.push(of(server, url, &ours, &plan).await?);
     }
     print!("{}", table::table(&all));
     Ok(())
 }
 
-async fn of(server: &str, url: String, ours: &Ours, plan: Plan) -> Result<Measured> {
+async fn of(server: &str, url: String, ours: &Ours, plan: &Plan) -> Result<Measured> {
     match server {
         "rabbitmq" => measure(server, &RabbitMq { url }, ours, plan).await,
         "kafka" => measure(server, &Kafka::new(&url), ours, plan).await,

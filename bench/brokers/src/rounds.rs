@@ -18,16 +18,28 @@ use crate::publishing;
 use crate::taking::{self, Taken};
 use crate::verify::verify;
 
+/// What to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Publishing and taking in.
+    Rates,
+    /// Taking in and handling.
+    Handled,
+    /// Delays; needs the others, which say how fast to send.
+    Delays,
+}
+
 /// How much to measure.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    pub(crate) parts: Vec<Part>,
     pub(crate) rounds: usize,
     /// How long the bare client shall take to publish.
     pub(crate) seconds: f64,
 }
 
 /// Messages of a round, at least and at most.
-const COUNT: (usize, usize) = (2_000, 300_000);
+const COUNT: (usize, usize) = (8_000, 300_000);
 /// Of the messages of a round, so many go through a handler: one of each is a commit of its own.
 const HANDLED_PART: usize = 4;
 /// The part of the highest rate at which delays are measured.
@@ -71,7 +83,7 @@ pub(crate) struct Measured {
 }
 
 /// Measures a broker.
-pub(crate) async fn measure<B: Bare>(server: &str, broker: &B, ours: &Ours, plan: Plan) -> Result<Measured> {
+pub(crate) async fn measure<B: Bare>(server: &str, broker: &B, ours: &Ours, plan: &Plan) -> Result<Measured> {
     let run = format!("bench-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
     let count = fitting(broker, ours, &run, plan).await?;
     eprintln!("{server}: {count} messages a round, window {}", B::WINDOW);
@@ -92,7 +104,7 @@ pub(crate) async fn measure<B: Bare>(server: &str, broker: &B, ours: &Ours, plan
 }
 
 /// As many messages as the bare client publishes in the time of the plan.
-async fn fitting<B: Bare>(broker: &B, ours: &Ours, run: &str, plan: Plan) -> Result<usize> {
+async fn fitting<B: Bare>(broker: &B, ours: &Ours, run: &str, plan: &Plan) -> Result<usize> {
     let lane = format!("{run}-probe");
     let sent = events(&ours.world, COUNT.1 as u64)?;
     let messages = plain(&sent)?;
@@ -114,12 +126,24 @@ async fn fitting<B: Bare>(broker: &B, ours: &Ours, run: &str, plan: Plan) -> Res
     Ok((wanted as usize).clamp(COUNT.0, COUNT.1))
 }
 
-async fn round<B: Bare>(broker: &B, ours: &Ours, name: &str, count: usize, plan: Plan) -> Result<Round> {
+async fn round<B: Bare>(broker: &B, ours: &Ours, name: &str, count: usize, plan: &Plan) -> Result<Round> {
     let sent = events(&ours.world, count as u64)?;
     let mut round = Round::default();
-    rates(broker, ours, name, &sent, &mut round).await?;
-    handled(broker, ours, name, &sent[..count / HANDLED_PART], &mut round).await?;
+    let wanted = |part: Part| plan.parts.contains(&part);
+    if wanted(Part::Rates) {
+        rates(broker, ours, name, &sent, &mut round).await?;
+    }
+    if wanted(Part::Handled) {
+        handled(broker, ours, name, &sent[..count / HANDLED_PART], &mut round).await?;
+    }
+    if !wanted(Part::Delays) {
+        return Ok(round);
+    }
     let highest = round.relay.min(round.handled);
+    ensure!(
+        highest > 0.0,
+        "delays need rates and handled, which say how fast to send"
+    );
     round.delay_rate = (highest * DELAY_PART).floor();
     let few = ((round.delay_rate * plan.seconds) as usize).clamp(200, count);
     delays(broker, ours, name, &sent[..few], &mut round).await?;

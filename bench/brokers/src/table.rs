@@ -34,48 +34,45 @@ pub(crate) fn table(all: &[Measured]) -> String {
 }
 
 fn rows(measured: &Measured) -> [String; 5] {
-    let of = |figure: fn(&Round) -> f64| median(measured.rounds.iter().map(figure).collect());
-    let [relay, copied, handled] = [of(|r| r.relay), of(|r| r.copied), of(|r| r.handled)];
-    let (consumed, appended) = (of(|r| r.consumed), of(|r| r.appended));
-    let basis = consumed.min(appended);
-    let delay = |of_whom: usize| {
-        let half = median(measured.rounds.iter().map(|r| r.delays[of_whom].0).collect());
-        let most = median(measured.rounds.iter().map(|r| r.delays[of_whom].1).collect());
+    let of = |figure: &dyn Fn(&Round) -> f64| median(measured.rounds.iter().map(figure).collect());
+    let shown = |figure: &dyn Fn(&Round) -> f64| whole(of(figure));
+    let base = |round: &Round| round.consumed.min(round.appended);
+    let delays = |whose: usize| {
+        let (half, most) = (of(&|r| r.delays[whose].0), of(&|r| r.delays[whose].1));
         format!("{half:.1} / {most:.1}")
     };
-    let publish = |what: &str, bare: f64, goal: &str| {
-        format!(
-            "{what} | {} | {} | {:.2} | {goal}",
-            whole(bare),
-            whole(relay),
-            relay / bare
-        )
-    };
+    let same = of(&|r| r.relay / r.same);
+    let copied = of(&|r| r.copied / base(r));
     [
-        publish(
-            "publish, per second",
-            of(|r| r.same),
-            &goal(relay / of(|r| r.same), PUBLISH_GOAL),
-        ),
-        publish("publish, bare client without attributes", of(|r| r.plain), ""),
         format!(
-            "take in, per second | consume {}, append {} | {} | {:.2} | {}",
-            whole(consumed),
-            whole(appended),
-            whole(copied),
-            copied / basis,
-            goal(copied / basis, TAKE_GOAL)
+            "publish, per second | {} | {} | {same:.2} | {}",
+            shown(&|r| r.same),
+            shown(&|r| r.relay),
+            goal(same, PUBLISH_GOAL)
+        ),
+        format!(
+            "publish, bare client without attributes | {} | {} | {:.2} |",
+            shown(&|r| r.plain),
+            shown(&|r| r.relay),
+            of(&|r| r.relay / r.plain)
+        ),
+        format!(
+            "take in, per second | consume {}, append {} | {} | {copied:.2} | {}",
+            shown(&|r| r.consumed),
+            shown(&|r| r.appended),
+            shown(&|r| r.copied),
+            goal(copied, TAKE_GOAL)
         ),
         format!(
             "take in and handle, per second | | {} | {:.2} |",
-            whole(handled),
-            handled / basis
+            shown(&|r| r.handled),
+            of(&|r| r.handled / base(r))
         ),
         format!(
             "delay, half / 99 of 100, ms, at {} per second | {} | {} | |",
-            whole(of(|r| r.delay_rate)),
-            delay(0),
-            delay(1)
+            shown(&|r| r.delay_rate),
+            delays(0),
+            delays(1)
         ),
     ]
 }

@@ -11,6 +11,7 @@ use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::link::SendError;
 use fe2o3_amqp::link::delivery::{DeliveryFut, DeliveryInfo};
 use fe2o3_amqp::link::receiver::CreditMode;
+use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::types::messaging::{
     ApplicationProperties, Body, Data, Header, Message, Outcome, Properties, Source, Target,
@@ -70,6 +71,7 @@ impl Amqp {
         let mut connection = Connection::builder()
             .container_id(self.name())
             .max_frame_size(1 << 20)
+            .sasl_profile(SaslProfile::Anonymous)
             .open(&url[..])
             .await?;
         let session = Session::begin(&mut connection).await?;
