@@ -24,9 +24,9 @@ use crate::ours::{BATCH_MAX, Ours, RECEIVER, append_all};
 use crate::publishing::DEADLINE;
 
 /// What came, and how fast.
-pub(crate) struct Taken {
+pub(crate) struct Taken<T = Bytes> {
     pub(crate) rate: f64,
-    pub(crate) came: Vec<Bytes>,
+    pub(crate) came: Vec<T>,
 }
 
 /// The bare client.
@@ -60,12 +60,12 @@ pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result
         let Ok(next) = timeout(DEADLINE, reader.next(BATCH_MAX)).await else {
             bail!("{} of {count} were copied within {DEADLINE:?}", came.len());
         };
-        for delivery in next? {
-            came.push(content(&delivery.message.event)?);
-        }
+        came.extend(next?.into_iter().map(|delivery| delivery.message.event));
         first.get_or_insert((came.len(), Instant::now()));
     }
-    taken(first, came)
+    let Taken { rate, came } = taken(first, came)?;
+    let came: Result<Vec<Bytes>> = came.iter().map(content).collect();
+    Ok(Taken { rate, came: came? })
 }
 
 /// The content of a message that carries the id it was sent with.
@@ -80,7 +80,7 @@ fn content(event: &NewEvent) -> Result<Bytes> {
     Ok(event.data.clone())
 }
 
-fn taken(first: Option<(usize, Instant)>, came: Vec<Bytes>) -> Result<Taken> {
+fn taken<T>(first: Option<(usize, Instant)>, came: Vec<T>) -> Result<Taken<T>> {
     let Some((before, begun)) = first else {
         bail!("nothing came");
     };

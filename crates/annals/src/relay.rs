@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annals_core::event::{NewEvent, Origin, RecordedEvent, Visibility};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::follow::Follow;
-use annals_core::port::store::{Append, BoxFuture};
+use annals_core::port::store::{Append, BoxFuture, Page, ReadError};
 use annals_core::port::transport::{Message, Published, Transport};
 use annals_core::position::Position;
 use annals_core::query::Query;
@@ -43,11 +43,12 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
     let mut stop = hub.stop.clone();
     // The note of what was published last; it is written while the next page is on its way.
     let mut note: Option<Note<'_>> = None;
+    let mut ahead = None;
     loop {
         let page = tokio::select! {
             biased;
             () = stop.wait() => None,
-            page = follow.next() => Some(page.map_err(|error| error.to_string())?),
+            page = next(&mut follow, &mut ahead) => Some(page.map_err(|error| error.to_string())?),
             noted = written(&mut note), if note.is_some() => {
                 note = None;
                 noted?;
@@ -66,13 +67,31 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
         let count = messages.len();
         progress.in_flight(count);
         let publishing = publish(hub, transport, messages, progress);
-        let (mut marks, noted) = tokio::join!(publishing, written(&mut note));
+        let reading = read_ahead(&mut follow);
+        let (mut marks, noted, read) = tokio::join!(publishing, written(&mut note), reading);
         noted?;
+        ahead = read;
         if hub.stop.is_stopped() {
             return Ok(());
         }
         marks.push(Hub::checkpoint_mark(NAME, page.next));
         note = Some(Box::pin(noting(hub, progress, marks, count, page.next)));
+    }
+}
+
+/// The page that was read ahead, or the next.
+async fn next(follow: &mut Follow, ahead: &mut Option<Result<Page, ReadError>>) -> Result<Page, ReadError> {
+    match ahead.take() {
+        Some(page) => page,
+        None => follow.next().await,
+    }
+}
+
+/// The next page, if there is one already: it is read while another is on its way.
+async fn read_ahead(follow: &mut Follow) -> Option<Result<Page, ReadError>> {
+    match follow.is_caught_up() {
+        true => None,
+        false => Some(follow.next().await),
     }
 }
 
