@@ -92,7 +92,7 @@ enum Bench {
         #[arg(long, default_value_t = 5)]
         rounds: u32,
         /// How many seconds the bare client publishes in each round.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 2)]
         seconds: u32,
         /// Leave docs/benchmarks.md as it is; so it is, too, where servers are named.
         #[arg(long)]

@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How many seconds the bare client publishes in each round.
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// What to measure; all of it unless said.
     #[arg(long, value_delimiter = ',', value_enum, default_values_t = [Part::Rates, Part::Handled, Part::Delays])]

@@ -39,7 +39,9 @@ pub(crate) struct Plan {
 }
 
 /// Messages of a round, at least and at most.
-const COUNT: (usize, usize) = (8_000, 300_000);
+const COUNT: (usize, usize) = (2_000, 300_000);
+/// Where the bare client consumes them in less than this, a round has more, but no more than so many times as many.
+const CONSUME_MIN: (Duration, f64) = (Duration::from_millis(300), 3.0);
 /// Of the messages of a round, so many go through a handler: one of each is a commit of its own.
 const HANDLED_PART: usize = 4;
 /// The part of the highest rate at which delays are measured.
@@ -90,7 +92,7 @@ pub(crate) async fn measure<B: Bare>(server: &str, broker: &B, ours: &Ours, plan
     let mut rounds = Vec::new();
     for number in 0..plan.rounds {
         let name = format!("{run}-{number}");
-        let round = round(broker, ours, &name, count, plan).await;
+        let round = round(broker, ours, &name, count, plan, number % 2 == 1).await;
         let round = round.with_context(|| format!("round {number} of {server}"))?;
         eprintln!("{server}: {round:.0?}");
         rounds.push(round);
@@ -103,7 +105,8 @@ pub(crate) async fn measure<B: Bare>(server: &str, broker: &B, ours: &Ours, plan
     })
 }
 
-/// As many messages as the bare client publishes in the time of the plan.
+/// As many messages as the bare client publishes in the time of the plan; more where they are consumed too fast to be
+/// measured.
 async fn fitting<B: Bare>(broker: &B, ours: &Ours, run: &str, plan: &Plan) -> Result<usize> {
     let lane = format!("{run}-probe");
     let sent = events(&ours.world, COUNT.1 as u64)?;
@@ -119,19 +122,28 @@ async fn fitting<B: Bare>(broker: &B, ours: &Ours, run: &str, plan: &Plan) -> Re
         count += 1;
     }
     publisher.finish().await?;
-    let wanted = count as f64 / begun.elapsed().as_secs_f64() * plan.seconds;
+    let published = count as f64 / begun.elapsed().as_secs_f64() * plan.seconds;
     let taken = taking::bare(broker, &lane, count).await?;
+    let (least, times) = (taken.rate * CONSUME_MIN.0.as_secs_f64(), CONSUME_MIN.1);
+    let wanted = published.max(least.min(published * times));
     verify(&sent[..count], &taken.came)?;
     broker.remove(&lane).await?;
     Ok((wanted as usize).clamp(COUNT.0, COUNT.1))
 }
 
-async fn round<B: Bare>(broker: &B, ours: &Ours, name: &str, count: usize, plan: &Plan) -> Result<Round> {
+async fn round<B: Bare>(
+    broker: &B,
+    ours: &Ours,
+    name: &str,
+    count: usize,
+    plan: &Plan,
+    ours_first: bool,
+) -> Result<Round> {
     let sent = events(&ours.world, count as u64)?;
     let mut round = Round::default();
     let wanted = |part: Part| plan.parts.contains(&part);
     if wanted(Part::Rates) {
-        rates(broker, ours, name, &sent, &mut round).await?;
+        rates(broker, ours, name, &sent, ours_first, &mut round).await?;
     }
     if wanted(Part::Handled) {
         handled(broker, ours, name, &sent[..count / HANDLED_PART], &mut round).await?;
@@ -150,12 +162,14 @@ async fn round<B: Bare>(broker: &B, ours: &Ours, name: &str, count: usize, plan:
     Ok(round)
 }
 
-/// Publishing and taking in, each once with the bare client and once with annals.
+/// Publishing and taking in, each once with the bare client and once with annals; which of them begins changes from
+/// round to round.
 async fn rates<B: Bare>(
     broker: &B,
     ours: &Ours,
     name: &str,
     sent: &[NewEvent],
+    ours_first: bool,
     round: &mut Round,
 ) -> Result<()> {
     let contents = format!("{name}-plain");
@@ -165,23 +179,32 @@ async fn rates<B: Bare>(
     round.twice += verify(sent, &taken.came).context("contents alone")?;
     broker.remove(&contents).await?;
 
-    let same = format!("{name}-same");
+    let (same, namespace) = (format!("{name}-same"), format!("{name}-ours"));
     broker.make(&same).await?;
-    round.same = publishing::bare(broker, &same, &enveloped(sent)?).await?;
-    let ours_name = format!("{name}-ours");
-    round.relay = publishing::relay(ours, &ours_name, sent).await?;
-
-    let Taken { rate, came } = taking::bare(broker, &same, sent.len()).await?;
-    round.consumed = rate;
-    round.twice += verify(sent, &came).context("the bare client")?;
+    for ours_now in [ours_first, !ours_first] {
+        match ours_now {
+            true => round.relay = publishing::relay(ours, &namespace, sent).await?,
+            false => round.same = publishing::bare(broker, &same, &enveloped(sent)?).await?,
+        }
+    }
+    for ours_now in [ours_first, !ours_first] {
+        let (Taken { rate, came }, who) = match ours_now {
+            true => (
+                taking::copied(ours, &namespace, sent.len()).await?,
+                "the durable inbox",
+            ),
+            false => (taking::bare(broker, &same, sent.len()).await?, "the bare client"),
+        };
+        round.twice += verify(sent, &came).context(who)?;
+        match ours_now {
+            true => round.copied = rate,
+            false => round.consumed = rate,
+        }
+    }
     broker.remove(&same).await?;
-    let Taken { rate, came } = taking::copied(ours, &ours_name, sent.len()).await?;
-    round.copied = rate;
-    round.twice += verify(sent, &came).context("the durable inbox")?;
-    broker.remove_ours(&ours_name, RECEIVER, &SENDER.into()).await?;
-
-    round.appended = taking::appended(ours, &ours_name, sent).await?;
-    ours.remove(&ours_name)
+    broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
+    round.appended = taking::appended(ours, &namespace, sent).await?;
+    ours.remove(&namespace)
 }
 
 /// A service that handles what waits for it.

@@ -16,9 +16,12 @@ const CONTENT_TYPE: &str = "content-type";
 
 pub(super) fn headers(encoded: &Encoded) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(encoded.attributes.len() + 1);
+    let mut key = String::from(PREFIX);
     for (name, value) in &encoded.attributes {
+        key.truncate(PREFIX.len());
+        key.push_str(name);
         headers = headers.insert(Header {
-            key: &format!("{PREFIX}{name}"),
+            key: &key,
             value: Some(value),
         });
     }
