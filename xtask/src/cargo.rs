@@ -20,8 +20,22 @@ use crate::tally::Tally;
 /// # Errors
 /// It cannot be started, or ends badly; its own complaint has gone to the terminal.
 pub(crate) fn output(root: &Path, name: &str, args: &[&str]) -> Result<String> {
+    output_with(root, name, args, &[])
+}
+
+/// As [`output`], of a program that is told more.
+///
+/// # Errors
+/// As for [`output`].
+pub(crate) fn output_with(
+    root: &Path,
+    name: &str,
+    args: &[&str],
+    variables: &[(&str, String)],
+) -> Result<String> {
     let shown = format!("{name} {}", args.join(" "));
     let mut command = program(root, name);
+    command.envs(variables.iter().map(|(name, value)| (*name, value)));
     let output = command.args(args).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot run `{shown}`"))?;
     if !output.status.success() {

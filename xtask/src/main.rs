@@ -28,6 +28,7 @@ mod marked;
 mod tidy;
 mod gate;
 mod chaos;
+mod bench;
 
 use services::{Place, Server, Up};
 use tidy::arrows;
@@ -89,6 +90,29 @@ enum Verb {
         /// Chooses the faults; the same seed chooses the same.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Speed beside others, measured in one run.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Annals over real brokers, beside the bare client of each.
+    Brokers {
+        /// Which; all where none is named.
+        servers: Vec<Server>,
+        /// How often everything is measured; medians are printed.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// How many seconds the bare client publishes in each round.
+        #[arg(long, default_value_t = 2)]
+        seconds: u32,
+        /// Leave docs/benchmarks.md as it is; so it is, too, where servers are named.
+        #[arg(long)]
+        print_only: bool,
     },
 }
 
@@ -195,6 +219,7 @@ fn run(verb: Verb) -> Result<bool> {
             minutes,
             seed,
         }),
+        Verb::Bench { what } => run_bench(&root, what),
     }
 }
 
@@ -204,6 +229,24 @@ fn or_all(named: Vec<Server>) -> Vec<Server> {
     } else {
         named
     }
+}
+
+fn run_bench(root: &Path, what: Bench) -> Result<bool> {
+    let Bench::Brokers {
+        servers,
+        rounds,
+        seconds,
+        print_only,
+    } = what;
+    let options = bench::Options {
+        root: root.to_owned(),
+        write: servers.is_empty() && !print_only,
+        servers: or_all(servers),
+        rounds,
+        seconds,
+    };
+    bench::brokers(&options)?;
+    Ok(true)
 }
 
 fn run_services(place: &Place, order: Order) -> Result<bool> {

@@ -230,6 +230,20 @@ fn daemons(place: &Place, server: Server) -> Result<Vec<Noted>> {
     Ok(found)
 }
 
+/// Which version of a server is run here.
+///
+/// # Errors
+/// It was not fetched.
+pub(crate) fn version(place: &Place, server: Server) -> Result<String> {
+    Ok(match server {
+        Server::RabbitMq => rabbitmq::version(place)?,
+        Server::Kafka => table::KAFKA.to_owned(),
+        Server::ActiveMq => table::ACTIVEMQ.to_owned(),
+        Server::Artemis => table::ARTEMIS.to_owned(),
+        Server::Nats => table::NATS.to_owned(),
+    })
+}
+
 /// Stops servers, all at once; with `wipe`, removes their data, settings and logs too.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use crate::{attrs, mask::Mask};
 
 /// Folders whose packages make up the workspace; each holds one package per folder.
-const PACKAGE_FOLDERS: [&str; 2] = ["crates", "examples"];
+const PACKAGE_FOLDERS: [&str; 3] = ["crates", "examples", "bench"];
 /// Endings of the files whose text rules read.
 const TEXT_ENDINGS: [&str; 7] = ["rs", "md", "toml", "css", "js", "sql", "html"];
 /// Hidden folders that belong to the project all the same.
@@ -173,7 +173,7 @@ impl RustFile {
         }
     }
 
-    /// Whether it is part of the product or of its example: `crates/` or `examples/`, tests included.
+    /// Whether it is part of the product, of its example or of its benchmarks, tests included.
     pub(crate) fn of_product(&self) -> bool {
         PACKAGE_FOLDERS
             .iter()

@@ -15,20 +15,23 @@ use annals_core::event::{NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Published, ReceiveError, Settlement, Start,
-    Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Published, ReceiveError, Settle, Settlement,
+    Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
 };
 use annals_core::position::Position;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use smol_str::SmolStr;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use crate::embedded::EmbeddedBroker;
 
 /// Deliveries copied in one commit, at most.
 const BATCH_MAX: usize = 512;
+/// Batches that wait to be copied, and batches that wait to be settled.
+const WAITING_MAX: usize = 1;
 /// The first and the longest pause after a failure; each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// When a subscription gives nothing for so long, the broker is asked whether anything waits there.
@@ -213,50 +216,87 @@ fn trouble_of(ended: String) -> Option<String> {
 }
 
 /// Copies until the subscription ends, and says why it did; nothing if it was only quiet.
+///
+/// Receiving, copying and settling go on side by side, each in the order of what came: a disk that flushes keeps no
+/// message from arriving, and a broker that settles keeps none from being copied.
 async fn copy_all(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     subscribe: &Subscribe,
     consumer: &mut dyn Consumer,
     copied: &mut usize,
 ) -> String {
     let mut silence = Silence::default();
+    let (received, receiving) = mpsc::channel(WAITING_MAX);
+    let (kept, keeping) = mpsc::channel(WAITING_MAX);
+    // They end with it; what they have in hand comes again.
+    let mut stages = JoinSet::new();
+    stages.spawn(keep_all(Arc::clone(shared), receiving, kept));
+    stages.spawn(settle_all(keeping));
     loop {
-        let deliveries = match tokio::time::timeout(QUIET_LOOK, consumer.next(BATCH_MAX)).await {
-            Ok(Ok(deliveries)) => deliveries,
-            Ok(Err(error)) => return error.to_string(),
-            Err(_quiet) => {
-                let (group, topics) = (subscribe.group.clone(), subscribe.topics.clone());
-                if silence.is_suspicious(shared.remote.backlog(group, topics).await) {
-                    metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
-                    return String::new();
+        let next = tokio::time::timeout(QUIET_LOOK, consumer.next(BATCH_MAX));
+        let deliveries = tokio::select! {
+            biased;
+            Some(ended) = stages.join_next() => return ended.unwrap_or_else(|error| error.to_string()),
+            next = next => match next {
+                Ok(Ok(deliveries)) => deliveries,
+                Ok(Err(error)) => return error.to_string(),
+                Err(_quiet) => {
+                    let (group, topics) = (subscribe.group.clone(), subscribe.topics.clone());
+                    if silence.is_suspicious(shared.remote.backlog(group, topics).await) {
+                        metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
+                        return String::new();
+                    }
+                    continue;
                 }
-                continue;
-            }
+            },
         };
         silence = Silence::default();
-        let messages = deliveries
-            .iter()
-            .map(|delivery| delivery.message.clone())
-            .collect();
-        let before = shared.copy.end();
-        keep(shared, messages).await;
         *copied += deliveries.len();
+        // An error means that a stage has ended; it says why.
+        drop(received.send(deliveries).await);
+    }
+}
+
+/// Copies what was received, and hands on what is to be settled; ends with whoever gets that.
+async fn keep_all(
+    shared: Arc<Shared>,
+    mut receiving: mpsc::Receiver<Vec<Delivery>>,
+    kept: mpsc::Sender<Vec<Box<dyn Settle>>>,
+) -> String {
+    while let Some(deliveries) = receiving.recv().await {
+        let count = deliveries.len();
+        let mut settles = Vec::with_capacity(count);
+        let mut messages = Vec::with_capacity(count);
+        for delivery in deliveries {
+            settles.extend(delivery.settle);
+            messages.push(delivery.message);
+        }
+        let before = shared.copy.end();
+        keep(&shared, messages).await;
         let fresh = shared.copy.end().get().saturating_sub(before.get());
-        let again = (deliveries.len() as u64).saturating_sub(fresh);
+        let again = (count as u64).saturating_sub(fresh);
         metrics::counter!("annals_inbox_duplicates_total").increment(again);
-        metrics::counter!("annals_inbox_copied_total").increment(deliveries.len() as u64);
-        let settling = join_all(
-            deliveries
-                .into_iter()
-                .map(|delivery| delivery.settle(Settlement::Done)),
-        );
-        let Ok(settled) = tokio::time::timeout(SETTLE_PATIENCE, settling).await else {
+        metrics::counter!("annals_inbox_copied_total").increment(count as u64);
+        if kept.send(settles).await.is_err() {
+            break;
+        }
+    }
+    // Whoever settles says why; this is not heard.
+    std::future::pending().await
+}
+
+/// Settles what is copied, until that fails, and says why it did.
+async fn settle_all(mut keeping: mpsc::Receiver<Vec<Box<dyn Settle>>>) -> String {
+    while let Some(settles) = keeping.recv().await {
+        let settling = settles.into_iter().map(|settle| settle.settle(Settlement::Done));
+        let Ok(settled) = tokio::time::timeout(SETTLE_PATIENCE, join_all(settling)).await else {
             return "the broker did not take settlements in time".into();
         };
         if let Some(error) = settled.into_iter().find_map(Result::err) {
             return error.to_string();
         }
     }
+    "the copying ended".into()
 }
 
 /// Copies until all are durable. What our log cannot take as a message is kept as the bytes it has.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use annals_core::event::{NewEvent, Origin, RecordedEvent, Visibility};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::follow::Follow;
-use annals_core::port::store::Append;
+use annals_core::port::store::{Append, BoxFuture, Page, ReadError};
 use annals_core::port::transport::{Message, Published, Transport};
+use annals_core::position::Position;
 use annals_core::query::Query;
 use smol_str::SmolStr;
 
@@ -18,7 +19,8 @@ use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
 const NAME: &str = "relay";
-const BATCH_MAX: usize = 512;
+/// Events looked at, at once, and so messages in the hands of a transport.
+const BATCH_MAX: usize = 1_024;
 /// The mark space of messages that a broker refused for good.
 pub const RELAY_REFUSED: &str = "relay_refused";
 
@@ -39,11 +41,23 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
     progress.begins();
     let mut follow = Follow::new(Arc::clone(&hub.store), Query::all(), from, BATCH_MAX);
     let mut stop = hub.stop.clone();
+    // The note of what was published last; it is written while the next page is on its way.
+    let mut note: Option<Note<'_>> = None;
+    let mut ahead = None;
     loop {
         let page = tokio::select! {
             biased;
-            () = stop.wait() => return Ok(()),
-            page = follow.next() => page.map_err(|error| error.to_string())?,
+            () = stop.wait() => None,
+            page = next(&mut follow, &mut ahead) => Some(page.map_err(|error| error.to_string())?),
+            noted = written(&mut note), if note.is_some() => {
+                note = None;
+                noted?;
+                progress.in_flight(0);
+                continue;
+            }
+        };
+        let Some(page) = page else {
+            return written(&mut note).await;
         };
         let messages: Vec<Message> = page
             .events
@@ -52,21 +66,61 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
             .collect();
         let count = messages.len();
         progress.in_flight(count);
-        let mut marks = publish(hub, transport, messages, progress).await;
+        let publishing = publish(hub, transport, messages, progress);
+        let reading = read_ahead(&mut follow);
+        let (mut marks, noted, read) = tokio::join!(publishing, written(&mut note), reading);
+        noted?;
+        ahead = read;
         if hub.stop.is_stopped() {
             return Ok(());
         }
         marks.push(Hub::checkpoint_mark(NAME, page.next));
-        hub.append(Append {
-            marks,
-            ..Append::default()
-        })
-        .await
-        .map_err(|error| error.to_string())?;
-        progress.handled(count);
-        progress.in_flight(0);
-        progress.trouble(None);
-        progress.reached(page.next);
+        note = Some(Box::pin(noting(hub, progress, marks, count, page.next)));
+    }
+}
+
+/// The page that was read ahead, or the next.
+async fn next(follow: &mut Follow, ahead: &mut Option<Result<Page, ReadError>>) -> Result<Page, ReadError> {
+    match ahead.take() {
+        Some(page) => page,
+        None => follow.next().await,
+    }
+}
+
+/// The next page, if there is one already: it is read while another is on its way.
+async fn read_ahead(follow: &mut Follow) -> Option<Result<Page, ReadError>> {
+    match follow.is_caught_up() {
+        true => None,
+        false => Some(follow.next().await),
+    }
+}
+
+type Note<'a> = BoxFuture<'a, Result<(), String>>;
+
+/// Writes down how far everything is published, and what was refused.
+async fn noting(
+    hub: &Hub,
+    progress: &Progress,
+    marks: Vec<Mark>,
+    count: usize,
+    reached: Position,
+) -> Result<(), String> {
+    hub.append(Append {
+        marks,
+        ..Append::default()
+    })
+    .await
+    .map_err(|error| error.to_string())?;
+    progress.handled(count);
+    progress.reached(reached);
+    Ok(())
+}
+
+/// Waits until a note is written; there may be none.
+async fn written(note: &mut Option<Note<'_>>) -> Result<(), String> {
+    match note {
+        Some(note) => note.await,
+        None => Ok(()),
     }
 }
 
@@ -120,6 +174,9 @@ async fn publish(
             failures += 1;
             hub.pause(failures).await;
         }
+    }
+    if messages.is_empty() {
+        progress.trouble(None);
     }
     refused
 }

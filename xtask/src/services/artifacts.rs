@@ -25,6 +25,11 @@ const MARKER: &str = "whole";
 /// Name of the file that gets what the fetching programs print.
 const LOG: &str = "fetch.log";
 
+/// The folder of something in a version, whether it is there or not.
+pub(super) fn folder(place: &Place, name: &str, version: &str) -> PathBuf {
+    place.artifacts().join(format!("{name}-{version}"))
+}
+
 /// The folder of something in a version, fetched by `fetch` unless it is there already.
 ///
 /// # Errors
@@ -35,7 +40,7 @@ pub(super) fn cached(
     version: &str,
     fetch: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
-    let folder = place.artifacts().join(format!("{name}-{version}"));
+    let folder = folder(place, name, version);
     let _held = lock(&place.artifacts(), name)?;
     let marker = folder.join(MARKER);
     let line = format!("{name} {version}\n");

@@ -55,6 +55,17 @@ fn home(artifact: &Path) -> Result<PathBuf> {
 /// With less room on its disk the node takes nothing.
 const DISK_FREE: &str = "64MB";
 
+/// Which version it is, as the distribution has it.
+///
+/// # Errors
+/// It was not fetched.
+pub(super) fn version(place: &Place) -> Result<String> {
+    let home = home(&artifacts::folder(place, "rabbitmq", RABBITMQ))?;
+    let name = home.file_name().unwrap_or_default().to_string_lossy();
+    let version = name.strip_prefix("rabbitmq_server-").unwrap_or(&name);
+    Ok(version.to_owned())
+}
+
 fn settings(port: u16) -> String {
     format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\ndisk_free_limit.absolute = {DISK_FREE}\n\

@@ -8,7 +8,7 @@ use crate::{finding::Finding, tree::Tree};
 /// Name of the rule.
 pub(crate) const RULE: &str = "headers";
 
-/// Checks the files of `crates/`, `examples/` and `xtask/`.
+/// Checks the files of `crates/`, `examples/`, `bench/` and `xtask/`.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let ours = |path: &str| path.starts_with("xtask/");
     let files = tree
@@ -40,7 +40,7 @@ mod tests {
             ("crates/a/src/hollow.rs", "//!\nuse x;"),
             ("crates/a/src/bare/tests.rs", "use x;"),
             ("examples/o/src/main.rs", "fn main() {}"),
-            ("bench/src/main.rs", "fn main() {}"),
+            ("fuzz/src/main.rs", "fn main() {}"),
         ]));
         let paths: Vec<_> = found.iter().map(|f| f.path.as_str()).collect();
         let expected = [

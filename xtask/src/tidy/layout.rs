@@ -18,6 +18,15 @@ const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "
 /// The tables that hold dependencies.
 const DEPENDENCIES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
+/// The name of a package: that of its folder; a benchmark says whose it is and that it is one.
+fn name_by_folder(package: &Package) -> String {
+    let folder = package.folder_name();
+    match package.folder.strip_prefix("bench/") {
+        Some(_) => format!("annals-bench-{folder}"),
+        None => folder.to_owned(),
+    }
+}
+
 /// Checks every package of the workspace.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let packages = tree.packages();
@@ -27,7 +36,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         findings.extend(several_binaries(tree, package));
         let Ok(manifest) = &package.manifest else { continue };
         let say = |message: String| Finding::new(RULE, &package.manifest_path, 0, message);
-        if package.name() != package.folder_name() {
+        if package.name() != name_by_folder(package) {
             let (name, folder) = (package.name(), package.folder_name());
             findings.push(say(format!(
                 "package `{name}` lives in folder `{folder}`; give both one name"

@@ -42,7 +42,7 @@ pub(super) fn message(topic: &str, sections: Message<Body<Value>>) -> (OurMessag
     let headers = sections.application_properties.map_or(Vec::new(), |attributes| {
         let texts = attributes.0.into_iter();
         texts
-            .filter_map(|(name, value)| Some((name, text(value)?)))
+            .filter_map(|(name, value)| Some((name.into(), text(value)?.into())))
             .collect()
     });
     let place = match properties.message_id {

@@ -1,9 +1,9 @@
-//! Publishing: durable, unsettled, a window of outcomes at a time.
+//! Publishing: durable, unsettled, so many at most on their way.
 //!
 //! Invariant: messages of a topic leave in the order given. When a connection breaks, whatever has no outcome is unknown,
 //! and so is all that follows in the batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,17 +54,17 @@ impl Publisher {
         let mut held = self.open.lock().await;
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut broken = None;
-        for (window, allowed) in batch.chunks(WINDOW_MAX).zip(allowed.chunks(WINDOW_MAX)) {
-            let mut sent = Vec::with_capacity(window.len());
-            for (message, allowed) in window.iter().zip(allowed) {
-                sent.push(self.send(&mut held, message, *allowed, &mut broken).await);
+        let mut sent = VecDeque::with_capacity(WINDOW_MAX);
+        for (message, allowed) in batch.iter().zip(allowed) {
+            if sent.len() == WINDOW_MAX
+                && let Some(sent) = sent.pop_front()
+            {
+                outcomes.push(outcome(sent, held.as_ref(), &mut broken).await);
             }
-            for sent in sent {
-                outcomes.push(match sent {
-                    Err(outcome) => outcome,
-                    Ok(awaited) => outcome(awaited, held.as_ref(), &mut broken).await,
-                });
-            }
+            sent.push_back(self.send(&mut held, message, *allowed, &mut broken).await);
+        }
+        for sent in sent {
+            outcomes.push(outcome(sent, held.as_ref(), &mut broken).await);
         }
         if let Some(reason) = broken {
             self.link.noted.is(Health::Degraded(reason));
@@ -136,7 +136,15 @@ impl Publisher {
     }
 }
 
-async fn outcome(awaited: Awaited, senders: Option<&Senders>, broken: &mut Option<String>) -> Published {
+async fn outcome(
+    sent: Result<Awaited, Published>,
+    senders: Option<&Senders>,
+    broken: &mut Option<String>,
+) -> Published {
+    let awaited = match sent {
+        Ok(awaited) => awaited,
+        Err(outcome) => return outcome,
+    };
     if let Some(reason) = broken {
         return Published::Unknown(reason.clone());
     }

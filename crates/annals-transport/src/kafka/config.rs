@@ -90,8 +90,10 @@ impl Config {
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("allow.auto.create.topics", "false")
             .set("fetch.message.max.bytes", RECORD_BYTES_MAX)
-            .set("queued.min.messages", "1000")
-            .set("queued.max.messages.kbytes", "16384");
+            // Bytes bound what waits here, not messages; and when some of it was taken, more is fetched at once and not
+            // after a second.
+            .set("queued.max.messages.kbytes", "16384")
+            .set("fetch.queue.backoff.ms", "5");
         client
     }
 }

@@ -1,5 +1,7 @@
 //! A message as key, headers and value, by the CloudEvents binding for Kafka, and back.
 
+use std::borrow::Cow;
+
 use annals_core::port::transport::Message;
 use bytes::Bytes;
 use rdkafka::Message as _;
@@ -14,9 +16,12 @@ const CONTENT_TYPE: &str = "content-type";
 
 pub(super) fn headers(encoded: &Encoded) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(encoded.attributes.len() + 1);
+    let mut key = String::from(PREFIX);
     for (name, value) in &encoded.attributes {
+        key.truncate(PREFIX.len());
+        key.push_str(name);
         headers = headers.insert(Header {
-            key: &format!("{PREFIX}{name}"),
+            key: &key,
             value: Some(value),
         });
     }
@@ -27,17 +32,17 @@ pub(super) fn headers(encoded: &Encoded) -> OwnedHeaders {
 }
 
 pub(super) fn message(record: &BorrowedMessage<'_>) -> Message {
-    let headers: Vec<(String, String)> = record.headers().map_or(Vec::new(), |headers| {
+    let headers: Vec<(Cow<'_, str>, Cow<'_, str>)> = record.headers().map_or(Vec::new(), |headers| {
         let texts = headers.iter().map(|header| {
             let value = String::from_utf8_lossy(header.value.unwrap_or_default());
-            (header.key.to_owned(), value.into_owned())
+            (Cow::Borrowed(header.key), value)
         });
         texts.collect()
     });
     let content_type = headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))
-        .map(|(_, value)| value.clone());
+        .map(|(_, value)| value.to_string());
     let topic = record.topic();
     decode(Incoming {
         topic: topic.strip_prefix(TOPIC_PREFIX).unwrap_or(topic).into(),

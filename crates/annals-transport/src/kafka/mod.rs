@@ -86,11 +86,11 @@ impl Transport for Kafka {
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
         Box::pin(async move {
-            let topics = publisher::topics(&batch);
+            let (encoded, topics) = publisher::ready(&batch);
             if let Err(reason) = self.shared.noted.note(self.shared.topics.make(&topics).await) {
                 return batch.iter().map(|_| Published::Unknown(reason.clone())).collect();
             }
-            let (outcomes, broken) = self.shared.publisher.publish(batch).await;
+            let (outcomes, broken) = self.shared.publisher.publish(batch, encoded).await;
             // Only the health is left to say; the outcomes say the rest.
             drop(self.shared.noted.note(broken.map_or(Ok(()), Err)));
             outcomes

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::config::{Config, PREFIX};
 use super::convert::headers;
-use crate::wire::encode;
+use crate::wire::{Encoded, encode};
 
 pub(super) struct Publisher {
     config: Config,
@@ -21,11 +21,16 @@ pub(super) struct Publisher {
     producer: Mutex<Option<FutureProducer>>,
 }
 
-/// The topics of a batch that can be topics.
-pub(super) fn topics(batch: &[Message]) -> Vec<Topic> {
-    let good = batch.iter().filter(|message| encode(message).is_ok());
-    let topics: BTreeSet<Topic> = good.map(|message| message.topic.clone()).collect();
-    topics.into_iter().collect()
+/// A message as it travels, or why no broker may take it.
+pub(super) type Ready = Result<Encoded, String>;
+
+/// Every message of a batch as it travels, and the topics of those that can.
+pub(super) fn ready(batch: &[Message]) -> (Vec<Ready>, Vec<Topic>) {
+    let encoded: Vec<Ready> = batch.iter().map(encode).collect();
+    let good = batch.iter().zip(&encoded).filter(|(_, ready)| ready.is_ok());
+    let topics: BTreeSet<&Topic> = good.map(|(message, _)| &message.topic).collect();
+    let topics = topics.into_iter().cloned().collect();
+    (encoded, topics)
 }
 
 impl Publisher {
@@ -37,7 +42,11 @@ impl Publisher {
     }
 
     /// One outcome per message, and what broke if something did.
-    pub(super) async fn publish(&self, batch: Vec<Message>) -> (Vec<Published>, Option<String>) {
+    pub(super) async fn publish(
+        &self,
+        batch: Vec<Message>,
+        encoded: Vec<Ready>,
+    ) -> (Vec<Published>, Option<String>) {
         let mut held = self.producer.lock().await;
         let producer = match &*held {
             Some(producer) => producer.clone(),
@@ -52,8 +61,8 @@ impl Publisher {
         };
         let mut broken = None;
         let mut sent = Vec::with_capacity(batch.len());
-        for message in &batch {
-            sent.push(send(&producer, message, &mut broken));
+        for (message, encoded) in batch.iter().zip(encoded) {
+            sent.push(send(&producer, &message.topic, encoded, &mut broken));
         }
         let mut outcomes = Vec::with_capacity(batch.len());
         for sent in sent {
@@ -73,14 +82,15 @@ impl Publisher {
 
 fn send(
     producer: &FutureProducer,
-    message: &Message,
+    topic: &Topic,
+    encoded: Ready,
     broken: &mut Option<String>,
 ) -> Result<DeliveryFuture, Published> {
-    let encoded = encode(message).map_err(Published::Refused)?;
+    let encoded = encoded.map_err(Published::Refused)?;
     if let Some(reason) = broken {
         return Err(Published::Unknown(reason.clone()));
     }
-    let topic = format!("{PREFIX}{}", message.topic);
+    let topic = format!("{PREFIX}{topic}");
     let mut record = FutureRecord::<str, [u8]>::to(&topic)
         .payload(&encoded.data)
         .headers(headers(&encoded));

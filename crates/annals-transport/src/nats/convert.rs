@@ -3,6 +3,8 @@
 //! Header values are one line without space at either end, so what does not fit is percent-encoded, as the binding
 //! wants it.
 
+use std::borrow::Cow;
+
 use annals_core::port::transport::Message;
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
@@ -17,18 +19,18 @@ const CONTENT_TYPE: &str = "content-type";
 pub(super) fn headers(encoded: &Encoded) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &encoded.attributes {
-        headers.insert(format!("{PREFIX}{name}"), HeaderValue::from(escape(value)));
+        headers.insert(format!("{PREFIX}{name}"), HeaderValue::from(&*escape(value)));
     }
     headers.insert(CONTENT_TYPE, encoded.content_type);
     headers
 }
 
 pub(super) fn message(message: &async_nats::jetstream::Message, place: String) -> Message {
-    let headers: Vec<(String, String)> = message.headers.as_ref().map_or(Vec::new(), pairs);
+    let headers: Vec<(Cow<'_, str>, Cow<'_, str>)> = message.headers.as_ref().map_or(Vec::new(), pairs);
     let content_type = headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))
-        .map(|(_, value)| value.clone());
+        .map(|(_, value)| value.to_string());
     let subject = message.subject.as_str();
     let topic = subject
         .strip_prefix(STREAM)
@@ -44,14 +46,19 @@ pub(super) fn message(message: &async_nats::jetstream::Message, place: String) -
     })
 }
 
-fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
-    let first = headers
-        .iter()
-        .filter_map(|(name, values)| Some((name.to_string(), unescape(values.first()?.as_str()))));
+fn pairs(headers: &HeaderMap) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let first = headers.iter().filter_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        Some((Cow::Borrowed(name), unescape(values.first()?.as_str())))
+    });
     first.collect()
 }
 
-fn escape(value: &str) -> String {
+fn escape(value: &str) -> Cow<'_, str> {
+    let edges = value.starts_with(' ') || value.ends_with(' ');
+    if !edges && !value.contains(|c: char| c == '%' || c.is_control()) {
+        return Cow::Borrowed(value);
+    }
     let last = value.len();
     let mut escaped = String::with_capacity(last);
     for (at, c) in value.char_indices() {
@@ -65,11 +72,14 @@ fn escape(value: &str) -> String {
             escaped.push(c);
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 /// What is no escape stays as it is.
-fn unescape(value: &str) -> String {
+fn unescape(value: &str) -> Cow<'_, str> {
+    if !value.contains('%') {
+        return Cow::Borrowed(value);
+    }
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((first, others)) = rest.split_first() {
@@ -85,7 +95,7 @@ fn unescape(value: &str) -> String {
             }
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| value.to_owned())
+    String::from_utf8(bytes).map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
 /// What the server knows a repetition by: the id, and the topic it is on.

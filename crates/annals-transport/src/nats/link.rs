@@ -1,5 +1,6 @@
 //! The link: one client for everything, made when it is first needed, and the stream.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 pub(super) struct Link {
     config: Config,
     client: tokio::sync::Mutex<Option<Client>>,
+    /// The stream was there when it was last looked at.
+    stream_seen: AtomicBool,
     /// The client's state is asked where there is one.
     seen: Mutex<Result<Option<Client>, String>>,
 }
@@ -27,6 +30,7 @@ impl Link {
         Self {
             config,
             client: tokio::sync::Mutex::default(),
+            stream_seen: AtomicBool::new(false),
             seen: Mutex::new(Ok(None)),
         }
     }
@@ -61,6 +65,20 @@ impl Link {
         let mut context = jetstream::new(self.client().await?);
         context.set_timeout(DEADLINE);
         Ok(context)
+    }
+
+    /// Makes the stream unless it was seen before.
+    pub(super) async fn stream_is_there(&self) -> Result<(), String> {
+        if !self.stream_seen.load(Ordering::Relaxed) {
+            self.stream().await?;
+            self.stream_seen.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Something went wrong: it is to be looked at before the next use.
+    pub(super) fn stream_is_doubtful(&self) {
+        self.stream_seen.store(false, Ordering::Relaxed);
     }
 
     /// The stream, made if it is missing; one that is there is left as it is.

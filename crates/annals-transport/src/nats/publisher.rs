@@ -1,8 +1,9 @@
-//! Publishing: in order, a window of acknowledgements at a time.
+//! Publishing: in order, so many at most on their way.
 //!
 //! Invariant: messages leave in the order given. What was not acknowledged in time is unknown; sent again, the server
 //! knows it by its id.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use annals_core::port::transport::{Message, Published};
@@ -26,22 +27,32 @@ pub(super) async fn publish(link: &Link, batch: Vec<Message>) -> Vec<Published> 
         Ok(context) => context,
         Err(reason) => return batch.iter().map(|_| Published::Unknown(reason.clone())).collect(),
     };
-    let most = context.1;
+    let (context, most) = context;
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut broken = None;
-    for window in batch.chunks(WINDOW_MAX) {
-        let mut sent = Vec::with_capacity(window.len());
-        for message in window {
-            sent.push(send(&context.0, message, most, &mut broken).await);
+    let mut sent = VecDeque::with_capacity(WINDOW_MAX);
+    for message in &batch {
+        if sent.len() == WINDOW_MAX
+            && let Some(sent) = sent.pop_front()
+        {
+            outcomes.push(outcome(sent, &mut broken).await);
         }
-        for sent in sent {
-            outcomes.push(match sent {
-                Err(outcome) => outcome,
-                Ok(ack) => acknowledged(ack, &mut broken).await,
-            });
-        }
+        sent.push_back(send(&context, message, most, &mut broken).await);
+    }
+    for sent in sent {
+        outcomes.push(outcome(sent, &mut broken).await);
+    }
+    if broken.is_some() {
+        link.stream_is_doubtful();
     }
     outcomes
+}
+
+async fn outcome(sent: Result<PublishAckFuture, Published>, broken: &mut Option<String>) -> Published {
+    match sent {
+        Err(outcome) => outcome,
+        Ok(ack) => acknowledged(ack, broken).await,
+    }
 }
 
 /// A stream to publish to, and how large a message may be.
@@ -50,7 +61,7 @@ async fn ready(link: &Link) -> Result<(Context, usize), String> {
     if client.connection_state() != async_nats::connection::State::Connected {
         return Err("not connected to NATS".into());
     }
-    link.stream().await?;
+    link.stream_is_there().await?;
     Ok((link.context().await?, client.server_info().max_payload))
 }
 

@@ -3,6 +3,8 @@
 //! There is no binding of CloudEvents to AMQP 0.9.1. We write attributes as headers with `ce_`, as Kafka does, and read
 //! `ce_`, `ce-` and `cloudEvents_`.
 
+use std::borrow::Cow;
+
 use annals_core::port::transport::Message;
 use bytes::Bytes;
 use lapin::BasicProperties;
@@ -36,7 +38,7 @@ pub(super) fn message(delivery: &mut Delivery) -> Message {
     let headers = headers
         .into_iter()
         .flatten()
-        .filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
+        .filter_map(|(name, value)| Some((Cow::Borrowed(name.as_str()), text(value)?)));
     decode(Incoming {
         topic: delivery.routing_key.as_str().into(),
         headers: headers.collect(),
@@ -60,17 +62,18 @@ pub(super) fn handed_out(delivery: &Delivery) -> Option<u32> {
 }
 
 /// Attributes are text, but other clients write numbers as numbers.
-fn text(value: &AMQPValue) -> Option<String> {
-    match value {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
-        AMQPValue::Boolean(is) => Some(is.to_string()),
-        AMQPValue::ShortShortInt(number) => Some(number.to_string()),
-        AMQPValue::ShortInt(number) => Some(number.to_string()),
-        AMQPValue::ShortUInt(number) => Some(number.to_string()),
-        AMQPValue::LongInt(number) => Some(number.to_string()),
-        AMQPValue::LongUInt(number) => Some(number.to_string()),
-        AMQPValue::LongLongInt(number) => Some(number.to_string()),
-        _ => None,
-    }
+fn text(value: &AMQPValue) -> Option<Cow<'_, str>> {
+    let number = match value {
+        AMQPValue::LongString(text) => return Some(String::from_utf8_lossy(text.as_bytes())),
+        AMQPValue::ShortString(text) => return Some(Cow::Borrowed(text.as_str())),
+        AMQPValue::Boolean(is) => is.to_string(),
+        AMQPValue::ShortShortInt(number) => number.to_string(),
+        AMQPValue::ShortInt(number) => number.to_string(),
+        AMQPValue::ShortUInt(number) => number.to_string(),
+        AMQPValue::LongInt(number) => number.to_string(),
+        AMQPValue::LongUInt(number) => number.to_string(),
+        AMQPValue::LongLongInt(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(Cow::Owned(number))
 }

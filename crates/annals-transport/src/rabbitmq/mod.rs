@@ -12,6 +12,7 @@ mod config;
 mod convert;
 mod link;
 mod publisher;
+mod acks;
 mod subscriber;
 mod broadcast;
 

@@ -1,8 +1,9 @@
-//! Publishing: mandatory, confirmed, a window at a time.
+//! Publishing: mandatory, confirmed, so many at most on their way.
 //!
 //! Invariant: messages leave in the order given, on one channel. When a connection breaks, whatever was not confirmed is
 //! unknown, and so is all that follows in the batch.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::link::{Link, Open, within};
 use crate::wire::{Encoded, encode};
 
 /// Messages on their way without a confirmation.
-const WINDOW_MAX: usize = 1_024;
+const WINDOW_MAX: usize = 512;
 /// Why nothing is taken.
 const FULL: &str = "RabbitMQ takes nothing: it is short of memory or disk";
 /// For a confirmation.
@@ -40,18 +41,14 @@ impl Publisher {
     }
 
     pub(super) async fn publish(&self, batch: Vec<Message>) -> Vec<Published> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        let mut broken = None;
         let mut open = self.open.lock().await;
-        for window in batch.chunks(WINDOW_MAX) {
-            if let Some(reason) = &broken {
-                outcomes.extend(window.iter().map(|_| Published::Unknown(String::clone(reason))));
-                continue;
+        let (outcomes, broken) = match self.connection(&mut open).await {
+            Ok(connection) => send_all(&connection, &batch).await,
+            Err(reason) => {
+                let unknown = batch.iter().map(|_| Published::Unknown(reason.clone()));
+                (unknown.collect(), Some(reason))
             }
-            let (of_window, failed) = self.window(&mut open, window).await;
-            outcomes.extend(of_window);
-            broken = failed;
-        }
+        };
         self.link.noted.is(match broken {
             None => Health::Up,
             // What is on its way there is taken when there is room; what is sent again comes behind it.
@@ -63,45 +60,6 @@ impl Publisher {
             }
         });
         outcomes
-    }
-
-    /// The outcomes of a window, and what broke the connection if it broke.
-    async fn window(&self, open: &mut Option<Open>, window: &[Message]) -> (Vec<Published>, Option<String>) {
-        let connection = match self.connection(open).await {
-            Ok(connection) => connection,
-            Err(reason) => {
-                let unknown = window
-                    .iter()
-                    .map(|_| Published::Unknown(reason.clone()))
-                    .collect();
-                return (unknown, Some(reason));
-            }
-        };
-        let mut broken = None;
-        let mut sent = Vec::with_capacity(window.len());
-        for message in window {
-            sent.push(match (&broken, encode(message)) {
-                (_, Err(reason)) => Err(Published::Refused(reason)),
-                (Some(reason), _) => Err(Published::Unknown(String::clone(reason))),
-                (None, Ok(encoded)) => match send(&connection, message, &encoded).await {
-                    Ok(confirm) => Ok(confirm),
-                    Err(reason) => {
-                        broken = Some(reason.clone());
-                        Err(Published::Unknown(reason))
-                    }
-                },
-            });
-        }
-        let mut outcomes = Vec::with_capacity(window.len());
-        for (message, sent) in window.iter().zip(sent) {
-            outcomes.push(match (sent, &broken) {
-                (Err(outcome), _) => outcome,
-                (Ok(confirm), None) => confirmed(message, confirm, &mut broken).await,
-                // What arrived of confirmations before the break is not worth a wait.
-                (Ok(_), Some(reason)) => Published::Unknown(reason.clone()),
-            });
-        }
-        (outcomes, broken)
     }
 
     async fn connection(&self, open: &mut Option<Open>) -> Result<Open, String> {
@@ -121,6 +79,46 @@ impl Publisher {
 /// RabbitMQ said that it takes nothing for now.
 fn is_blocked(open: &Open) -> bool {
     open.connection.status().blocked()
+}
+
+/// The outcomes of a batch, and what broke the connection if it broke.
+async fn send_all(open: &Open, batch: &[Message]) -> (Vec<Published>, Option<String>) {
+    let mut broken = None;
+    let mut outcomes = Vec::with_capacity(batch.len());
+    let mut sent = VecDeque::with_capacity(WINDOW_MAX);
+    for message in batch {
+        if sent.len() == WINDOW_MAX
+            && let Some((earlier, sent)) = sent.pop_front()
+        {
+            outcomes.push(outcome(earlier, sent, &mut broken).await);
+        }
+        let sending = match (&broken, encode(message)) {
+            (_, Err(reason)) => Err(Published::Refused(reason)),
+            (Some(reason), _) => Err(Published::Unknown(String::clone(reason))),
+            (None, Ok(encoded)) => send(open, message, &encoded).await.map_err(|reason| {
+                broken = Some(reason.clone());
+                Published::Unknown(reason)
+            }),
+        };
+        sent.push_back((message, sending));
+    }
+    for (message, sent) in sent {
+        outcomes.push(outcome(message, sent, &mut broken).await);
+    }
+    (outcomes, broken)
+}
+
+async fn outcome(
+    message: &Message,
+    sent: Result<PublisherConfirm, Published>,
+    broken: &mut Option<String>,
+) -> Published {
+    match (sent, &broken) {
+        (Err(outcome), _) => outcome,
+        (Ok(confirm), None) => confirmed(message, confirm, broken).await,
+        // What arrived of confirmations before the break is not worth a wait.
+        (Ok(_), Some(reason)) => Published::Unknown(reason.clone()),
+    }
 }
 
 async fn send(open: &Open, message: &Message, encoded: &Encoded) -> Result<PublisherConfirm, String> {

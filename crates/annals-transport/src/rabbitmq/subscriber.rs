@@ -14,12 +14,12 @@ use annals_core::time::Timestamp;
 use futures_util::{FutureExt, StreamExt};
 use lapin::Acker;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use smol_str::SmolStr;
 
+use super::acks::Acks;
 use super::config::{EXCHANGE, queue};
 use super::convert::{handed_out, message};
 use super::link::{Link, Open, within};
@@ -89,13 +89,18 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<Queue
         FieldTable::default(),
     );
     let stream = within(consumed).await.map_err(SubscribeError::Unavailable)?;
-    Ok(QueueConsumer { stream, open })
+    Ok(QueueConsumer {
+        stream,
+        open,
+        acks: Arc::default(),
+    })
 }
 
 /// Reads the queue of a group.
 pub(super) struct QueueConsumer {
     stream: lapin::Consumer,
     open: Open,
+    acks: Arc<Acks>,
 }
 
 impl QueueConsumer {
@@ -129,8 +134,11 @@ impl QueueConsumer {
             (None, false) => Attempt::AtLeast(1),
             (None, true) => Attempt::Unknown,
         };
+        self.acks.begin(taken.delivery_tag);
         let settle = Unsettled {
+            number: taken.delivery_tag,
             acker: taken.acker.clone(),
+            acks: Arc::clone(&self.acks),
             _open: self.open.clone(),
         };
         Ok(Delivery {
@@ -170,7 +178,9 @@ impl Drop for QueueConsumer {
 }
 
 struct Unsettled {
+    number: u64,
     acker: Acker,
+    acks: Arc<Acks>,
     _open: Open,
 }
 
@@ -178,7 +188,7 @@ impl Settle for Unsettled {
     fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
         Box::pin(async move {
             match settlement {
-                Settlement::Done => self.answered(self.acker.ack(BasicAckOptions::default())).await,
+                Settlement::Done => self.acks.finish(self.number, self.acker).await,
                 Settlement::Retry { after } => {
                     wait(after).await;
                     self.give_back().await
@@ -200,14 +210,9 @@ impl Unsettled {
             requeue: true,
             ..BasicNackOptions::default()
         };
-        self.answered(self.acker.nack(options)).await
-    }
-
-    async fn answered(
-        &self,
-        answer: impl Future<Output = Result<bool, lapin::Error>>,
-    ) -> Result<(), ReceiveError> {
-        match within(answer).await {
+        let given = within(self.acker.nack(options)).await;
+        self.acks.gave_back(self.number);
+        match given {
             Ok(true) => Ok(()),
             Ok(false) => Err(ReceiveError::Lost("the channel of this delivery is gone".into())),
             Err(reason) => Err(ReceiveError::Lost(reason)),

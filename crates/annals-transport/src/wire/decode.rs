@@ -1,5 +1,6 @@
 //! A message from what came over the wire. Never fails: what is no event is kept as it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use annals_core::event::{EventType, Metadata, NewEvent, Origin, Purpose, Visibility};
@@ -21,7 +22,7 @@ pub struct Incoming<'a> {
     /// Where it came from.
     pub topic: Topic,
     /// Its headers with whatever prefix they have.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The prefixes that name an attribute of CloudEvents in this protocol; the case of names does not matter.
     pub prefixes: &'a [&'a str],
     /// The content type, from where the protocol keeps it.
@@ -42,7 +43,21 @@ pub fn decode(incoming: Incoming<'_>) -> Message {
     Message { topic, event }
 }
 
-type Attributes = BTreeMap<String, String>;
+/// Attributes by name, in small letters. Of several with one name the last counts; there are few, so a look at each is
+/// the fastest search.
+#[derive(Default)]
+struct Attributes<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Attributes<'a> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut found = self.0.iter().rev().filter(|(known, _)| known == name);
+        found.next().map(|(_, value)| &**value)
+    }
+
+    fn insert(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
+        self.0.push((name.into(), value.into()));
+    }
+}
 
 /// Reads what came as an event.
 ///
@@ -50,7 +65,7 @@ type Attributes = BTreeMap<String, String>;
 /// Why it is none.
 pub fn read(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
     let found = prefixed(incoming);
-    if found.contains_key(SPEC_VERSION) {
+    if found.get(SPEC_VERSION).is_some() {
         return from_attributes(&found, incoming, incoming.data.clone());
     }
     let structured = incoming
@@ -66,23 +81,29 @@ pub fn read(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
     }
 }
 
-fn prefixed(incoming: &Incoming<'_>) -> Attributes {
-    let mut found = Attributes::new();
+fn prefixed<'a>(incoming: &'a Incoming<'_>) -> Attributes<'a> {
+    let mut found = Attributes(Vec::with_capacity(incoming.headers.len()));
     for (name, value) in &incoming.headers {
-        let name = name.to_ascii_lowercase();
-        let attribute = incoming
-            .prefixes
-            .iter()
-            .find_map(|prefix| name.strip_prefix(&prefix.to_ascii_lowercase()));
+        let attribute = incoming.prefixes.iter().find_map(|prefix| {
+            let (start, rest) = name.split_at_checked(prefix.len())?;
+            start.eq_ignore_ascii_case(prefix).then_some(rest)
+        });
         if let Some(attribute) = attribute {
-            found.insert(attribute.to_owned(), value.clone());
+            found.insert(in_small_letters(attribute), &**value);
         }
     }
     found
 }
 
+fn in_small_letters(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    }
+}
+
 /// An event that is one JSON object, attributes and content together.
-fn structured_mode(bytes: &[u8]) -> Result<(Attributes, Bytes), String> {
+fn structured_mode(bytes: &[u8]) -> Result<(Attributes<'static>, Bytes), String> {
     let object: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(bytes).map_err(|reason| format!("no JSON object: {reason}"))?;
     let text_of = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
@@ -90,7 +111,7 @@ fn structured_mode(bytes: &[u8]) -> Result<(Attributes, Bytes), String> {
         .get(CONTENT_TYPE)
         .and_then(|raw| text_of(raw))
         .is_none_or(|kind| kind.contains("json"));
-    let mut attributes = Attributes::new();
+    let mut attributes = Attributes::default();
     let mut data = Bytes::new();
     for (name, raw) in object {
         match (name.as_str(), text_of(&raw)) {
@@ -112,13 +133,13 @@ fn structured_mode(bytes: &[u8]) -> Result<(Attributes, Bytes), String> {
             }
         }
     }
-    if !attributes.contains_key(SPEC_VERSION) {
+    if attributes.get(SPEC_VERSION).is_none() {
         return Err("a JSON object without specversion".into());
     }
     Ok((attributes, data))
 }
 
-fn from_attributes(found: &Attributes, incoming: &Incoming<'_>, data: Bytes) -> Result<NewEvent, String> {
+fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes) -> Result<NewEvent, String> {
     let spec = required(found, SPEC_VERSION)?;
     if !spec.starts_with("1.") {
         return Err(format!("expected CloudEvents 1.0, found specversion {spec:?}"));
@@ -131,15 +152,15 @@ fn from_attributes(found: &Attributes, incoming: &Incoming<'_>, data: Bytes) -> 
         ));
     }
     let version = parsed(found, SHAPE)?.unwrap_or(1);
-    let purpose = match found.get(PURPOSE).map(String::as_str) {
+    let purpose = match found.get(PURPOSE) {
         Some("command") => Purpose::Command,
         _ => Purpose::Event,
     };
-    let visibility = match found.get(VISIBILITY).map(String::as_str) {
+    let visibility = match found.get(VISIBILITY) {
         Some("private") => Visibility::Private,
         _ => Visibility::Public,
     };
-    let ours = found.contains_key(SHAPE);
+    let ours = found.get(SHAPE).is_some();
     let occurred = if ours { OCCURRED } else { TIME };
     Ok(NewEvent {
         id: event_id(id, source),
@@ -154,7 +175,7 @@ fn from_attributes(found: &Attributes, incoming: &Incoming<'_>, data: Bytes) -> 
     })
 }
 
-fn metadata(found: &Attributes, source: &str) -> Result<Metadata, String> {
+fn metadata(found: &Attributes<'_>, source: &str) -> Result<Metadata, String> {
     let origin = match (found.get(ORIGIN_SERVICE), parsed(found, ORIGIN_RECORDED)?) {
         (Some(service), Some(recorded)) => Some(Origin {
             service: service.into(),
@@ -163,7 +184,7 @@ fn metadata(found: &Attributes, source: &str) -> Result<Metadata, String> {
         }),
         _ => None,
     };
-    let text = |name: &str| found.get(name).map(|value| value.as_str().into());
+    let text = |name: &str| found.get(name).map(Into::into);
     Ok(Metadata {
         // Foreign correlations need not be UUIDs; they are named by one.
         correlation: found
@@ -184,7 +205,7 @@ fn metadata(found: &Attributes, source: &str) -> Result<Metadata, String> {
     })
 }
 
-fn tags(found: &Attributes, incoming: &Incoming<'_>, ours: bool) -> Result<Vec<Tag>, String> {
+fn tags(found: &Attributes<'_>, incoming: &Incoming<'_>, ours: bool) -> Result<Vec<Tag>, String> {
     if let Some(text) = found.get(TAGS)
         && let Ok(tags) = serde_json::from_str::<Vec<Tag>>(text)
     {
@@ -192,12 +213,12 @@ fn tags(found: &Attributes, incoming: &Incoming<'_>, ours: bool) -> Result<Vec<T
     }
     let key = found
         .get(PARTITION_KEY)
-        .or(incoming.key.as_ref())
+        .or(incoming.key.as_deref())
         .or(found.get(SUBJECT))
         .filter(|key| !key.is_empty());
     match key {
         None => Ok(Vec::new()),
-        Some(key) => match Tag::new(key.as_str()) {
+        Some(key) => match Tag::new(key) {
             Ok(tag) => Ok(vec![tag]),
             Err(reason) if ours => Err(reason.to_string()),
             Err(_) => Ok(Tag::of("subject", key).into_iter().collect()),
@@ -205,18 +226,18 @@ fn tags(found: &Attributes, incoming: &Incoming<'_>, ours: bool) -> Result<Vec<T
     }
 }
 
-fn required<'a>(found: &'a Attributes, name: &str) -> Result<&'a str, String> {
-    let value = found.get(name).map(String::as_str);
-    value
+fn required<'a>(found: &'a Attributes<'_>, name: &str) -> Result<&'a str, String> {
+    found
+        .get(name)
         .filter(|value| !value.is_empty())
         .ok_or_else(|| format!("expected the attribute {name}, found none"))
 }
 
-fn parsed<T: std::str::FromStr>(found: &Attributes, name: &str) -> Result<Option<T>, String>
+fn parsed<T: std::str::FromStr>(found: &Attributes<'_>, name: &str) -> Result<Option<T>, String>
 where
     T::Err: std::fmt::Display,
 {
-    let parse = |text: &String| {
+    let parse = |text: &str| {
         text.parse()
             .map_err(|reason| format!("the attribute {name} is {text:?}: {reason}"))
     };

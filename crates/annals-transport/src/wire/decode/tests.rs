@@ -9,7 +9,7 @@ fn incoming(headers: &[(&str, &str)], data: &str) -> Incoming<'static> {
         topic: "orders".into(),
         headers: headers
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .map(|(name, value)| ((*name).to_owned().into(), (*value).to_owned().into()))
             .collect(),
         prefixes: &["ce_", "ce-"],
         content_type: None,
@@ -55,7 +55,7 @@ fn again(message: &Message, prefix: &str) -> Message {
         headers: encoded
             .attributes
             .into_iter()
-            .map(|(name, value)| (format!("{prefix}{name}"), value))
+            .map(|(name, value)| (format!("{prefix}{name}").into(), value.into()))
             .collect(),
         prefixes: &["ce_", "cloudEvents_"],
         content_type: Some(encoded.content_type.to_owned()),

@@ -1,0 +1,169 @@
+//! How fast messages are taken in: by a bare client, by the durable inbox, and by a service whose handler is called for
+//! each.
+//!
+//! In: a queue that is full. Out: messages per second, and what came. Joining and the first delivery are not counted on
+//! any side.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use annals::core::event::NewEvent;
+use annals::core::port::transport::{Start, Subscribe, Transport};
+use annals::core::position::Position;
+use annals::{Context, Dep, Service, handler};
+use anyhow::{Result, bail, ensure};
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::bare::{Bare, Consume};
+use crate::figures::rate;
+use crate::message::{Happened, SENDER};
+use crate::ours::{BATCH_MAX, Ours, RECEIVER, append_all};
+use crate::publishing::DEADLINE;
+
+/// What came, and how fast.
+pub(crate) struct Taken<T = Bytes> {
+    pub(crate) rate: f64,
+    pub(crate) came: Vec<T>,
+}
+
+/// The bare client.
+pub(crate) async fn bare<B: Bare>(broker: &B, lane: &str, count: usize) -> Result<Taken> {
+    let mut consumer = broker.consumer(lane).await?;
+    let mut came = Vec::with_capacity(count);
+    let mut first = None;
+    while came.len() < count {
+        let Ok(taken) = timeout(DEADLINE, consumer.take(&mut came)).await else {
+            bail!("{} of {count} came within {DEADLINE:?}", came.len());
+        };
+        taken?;
+        first.get_or_insert((came.len(), Instant::now()));
+        consumer.settle().await?;
+    }
+    taken(first, came)
+}
+
+/// The durable inbox, read as the inbox of a service reads it.
+pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result<Taken> {
+    let inbox = ours.inbox(namespace, RECEIVER)?;
+    let subscribe = Subscribe {
+        group: RECEIVER.into(),
+        topics: vec![SENDER.into()],
+        start: Start::At(Position::ZERO),
+    };
+    let mut reader = inbox.subscribe(subscribe).await?;
+    let mut came = Vec::with_capacity(count);
+    let mut first = None;
+    while came.len() < count {
+        let Ok(next) = timeout(DEADLINE, reader.next(BATCH_MAX)).await else {
+            bail!("{} of {count} were copied within {DEADLINE:?}", came.len());
+        };
+        came.extend(next?.into_iter().map(|delivery| delivery.message.event));
+        first.get_or_insert((came.len(), Instant::now()));
+    }
+    let Taken { rate, came } = taken(first, came)?;
+    let came: Result<Vec<Bytes>> = came.iter().map(content).collect();
+    Ok(Taken { rate, came: came? })
+}
+
+/// The content of a message that carries the id it was sent with.
+fn content(event: &NewEvent) -> Result<Bytes> {
+    let happened: Happened = serde_json::from_slice(&event.data)?;
+    ensure!(
+        happened.id == event.id.as_uuid(),
+        "the message {} came as {}",
+        happened.id,
+        event.id
+    );
+    Ok(event.data.clone())
+}
+
+fn taken<T>(first: Option<(usize, Instant)>, came: Vec<T>) -> Result<Taken<T>> {
+    let Some((before, begun)) = first else {
+        bail!("nothing came");
+    };
+    Ok(Taken {
+        rate: rate(came.len() - before, begun.elapsed()),
+        came,
+    })
+}
+
+/// What a handler has seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    came: Mutex<Vec<(Instant, Happened)>>,
+    more: Notify,
+}
+
+impl Seen {
+    fn note(&self, happened: Happened) {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        came.push((Instant::now(), happened));
+        self.more.notify_one();
+    }
+
+    /// Waits for so many, and takes them.
+    pub(crate) async fn all(&self, count: usize) -> Result<Vec<(Instant, Happened)>> {
+        let begun = Instant::now();
+        loop {
+            let seen = {
+                let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+                if came.len() >= count {
+                    return Ok(std::mem::take(&mut came));
+                }
+                came.len()
+            };
+            ensure!(
+                begun.elapsed() < DEADLINE,
+                "{seen} of {count} were handled within {DEADLINE:?}"
+            );
+            // A look now and then, so that the deadline is kept.
+            drop(timeout(Duration::from_secs(1), self.more.notified()).await);
+        }
+    }
+}
+
+#[handler]
+async fn notice(message: Happened, _cx: Context, Dep(seen): Dep<Seen>) -> Result<(), Infallible> {
+    seen.note(message);
+    Ok(())
+}
+
+/// A receiving service, and what its handler sees.
+pub(crate) async fn receiver(ours: &Ours, namespace: &str) -> Result<(Service, Arc<Seen>)> {
+    let seen = Arc::new(Seen::default());
+    let builder = Service::builder(RECEIVER)
+        .listens_to(SENDER)
+        .handler::<Happened>()
+        .provide(Arc::clone(&seen));
+    let log = ours.store(&format!("{namespace}/{RECEIVER}/log"))?;
+    let inbox = ours.inbox(namespace, RECEIVER)?;
+    let service = ours.start(builder, log, inbox).await?;
+    Ok((service, seen))
+}
+
+/// A whole service: copied, settled, handled, the effect of each durable.
+pub(crate) async fn handled(ours: &Ours, namespace: &str, count: usize) -> Result<Taken> {
+    let (service, seen) = receiver(ours, namespace).await?;
+    let all = seen.all(count).await?;
+    service.stop().await;
+    let (first, last) = (all[0].0, all[all.len() - 1].0);
+    let came: Result<Vec<Bytes>, _> = all
+        .iter()
+        .map(|(_, happened)| serde_json::to_vec(happened).map(Bytes::from))
+        .collect();
+    Ok(Taken {
+        rate: rate(all.len() - 1, last - first),
+        came: came?,
+    })
+}
+
+/// How fast the same messages are appended to a store, in batches as the durable inbox makes them at most.
+pub(crate) async fn appended(ours: &Ours, namespace: &str, events: &[NewEvent]) -> Result<f64> {
+    let store = ours.store(&format!("{namespace}/appended"))?;
+    let begun = Instant::now();
+    append_all(&store, events).await?;
+    Ok(rate(events.len(), begun.elapsed()))
+}
