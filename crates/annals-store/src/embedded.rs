@@ -135,14 +135,14 @@ impl EmbeddedStore {
     /// # Errors
     /// As [`EmbeddedStore::open`], never [`OpenError::InUse`]; [`OpenError::Disk`] also if there is no store.
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_read_only_on(&RealDisk, dir.as_ref())
+        Self::open_read_only_on(Arc::new(RealDisk), dir.as_ref())
     }
 
     /// Opens to read only on any disk.
     ///
     /// # Errors
     /// As [`EmbeddedStore::open_read_only`].
-    pub fn open_read_only_on(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
+    pub fn open_read_only_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, OpenError> {
         let mut state = State::default();
         let (reader, report) = annals_log::open_read_only(disk, dir, &mut |frame| state.replay(frame))?;
         let end = watch::Sender::new(widen(state.end));

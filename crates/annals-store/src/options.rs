@@ -34,6 +34,8 @@ pub struct Options {
     pub segment_bytes_first: u64,
     /// Size at which log segments stop growing, in bytes.
     pub segment_bytes_max: u64,
+    /// Log segments whose files are kept open for readers; others are opened again when they are read.
+    pub open_files_max: usize,
     /// A commit group takes no further append once it holds this many bytes.
     pub group_bytes_max: usize,
     /// Bytes of appends that may wait for the writer; further ones wait before they are queued.
@@ -45,12 +47,13 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The system clock, segments of 1 to 64 MiB, groups up to 8 MiB, a queue of 64 MiB, a seal after 100 ms.
+    /// The system clock, segments of 1 to 64 MiB, 64 of them open, groups up to 8 MiB, a queue of 64 MiB, a seal after 100 ms.
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
             segment_bytes_first: 1 << 20,
             segment_bytes_max: 64 << 20,
+            open_files_max: 64,
             group_bytes_max: 8 << 20,
             queue_bytes_max: 64 << 20,
             seal_after: Duration::from_millis(100),
@@ -64,6 +67,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("segment_bytes_first", &self.segment_bytes_first)
             .field("segment_bytes_max", &self.segment_bytes_max)
+            .field("open_files_max", &self.open_files_max)
             .field("group_bytes_max", &self.group_bytes_max)
             .field("queue_bytes_max", &self.queue_bytes_max)
             .field("seal_after", &self.seal_after)
@@ -94,6 +98,7 @@ impl Options {
             segment_bytes_first: self.segment_bytes_first,
             segment_bytes_max: self.segment_bytes_max,
             prepare,
+            open_files_max: self.open_files_max,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use annals_core::port::store::ReadError;
 use annals_log::disk::Disk;
@@ -102,14 +103,14 @@ impl VerifyReport {
 /// [`OpenError::Disk`] if the folder cannot be read, [`OpenError::NewerFormat`] if a newer build wrote it. Damage is
 /// no error but a finding.
 pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    verify_on(&RealDisk, dir.as_ref())
+    verify_on(Arc::new(RealDisk), dir.as_ref())
 }
 
 /// Checks a store on any disk, see [`verify`].
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_on(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, OpenError> {
+pub fn verify_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<VerifyReport, OpenError> {
     let mut state = State::default();
     let report = annals_log::inspect(disk, dir, &mut |frame| {
         if u64::from(state.end) == frame.header.first {

@@ -59,7 +59,7 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
 
 /// One flipped bit in a frame that later ones vouch for: the store refuses to open, untouched, and verify names it.
 fn rot(disk: &SimDisk, chance: &mut Chance) -> Result<(), String> {
-    let read = annals_log::open_read_only(disk, dir(), &mut |_| Ok(()));
+    let read = annals_log::open_read_only(Arc::new(disk.clone()), dir(), &mut |_| Ok(()));
     let Ok((reader, _)) = read else { return Ok(()) };
     let frames: Vec<_> = reader.frames().map(|frame| frame.unwrap().header).collect();
     // What is read only has a witness, but a seal at the end has none and holds nothing.
@@ -82,7 +82,7 @@ fn rot(disk: &SimDisk, chance: &mut Chance) -> Result<(), String> {
         Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {}
         other => return Err(format!("{what}: expected a refusal, found {other:?}")),
     }
-    match annals_store::verify_on(disk, dir()) {
+    match annals_store::verify_on(Arc::new(disk.clone()), dir()) {
         Err(OpenError::NewerFormat { .. }) => {}
         Ok(report)
             if report
@@ -111,8 +111,8 @@ fn read_only(disk: &SimDisk, epoch: &Epoch) -> Result<(), String> {
         return Ok(());
     }
     let operations = disk.operations();
-    let store =
-        EmbeddedStore::open_read_only_on(disk, dir()).map_err(|error| format!("read only: {error}"))?;
+    let store = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir())
+        .map_err(|error| format!("read only: {error}"))?;
     let found = contents(&store)?.events;
     let longest = epoch.maybe.as_ref().unwrap_or(&epoch.sure);
     if !longest.events.starts_with(&found) && !epoch.sure.events.starts_with(&found) {

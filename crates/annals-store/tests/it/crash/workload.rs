@@ -106,7 +106,7 @@ pub(super) fn contents(store: &EmbeddedStore) -> Result<Model, String> {
 /// When the last commit group of the log was recorded.
 fn newest_group(disk: &SimDisk) -> Result<Timestamp, String> {
     let mut newest = Timestamp::EPOCH;
-    let looked = annals_log::inspect(disk, dir(), &mut |frame| {
+    let looked = annals_log::inspect(Arc::new(disk.clone()), dir(), &mut |frame| {
         if frame.header.kind == annals_log::FrameKind::Records {
             newest = Timestamp::from_micros(frame.header.time);
         }
