@@ -28,6 +28,7 @@ mod verify;
 mod open;
 
 pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, record};
+pub use checksum::Checksum;
 pub use damage::Damage;
 pub use frame::{FORMAT, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX};
 pub use group::Group;

@@ -228,7 +228,8 @@ impl Reader {
         }
     }
 
-    pub(crate) fn salt(&self) -> u64 {
+    /// The number that tells this log from others.
+    pub fn salt(&self) -> u64 {
         self.shared.salt
     }
 

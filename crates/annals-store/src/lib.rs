@@ -50,16 +50,22 @@ mod memory;
 mod index;
 mod options;
 mod state;
+mod shelf;
 mod fetch;
 mod queue;
 mod core;
+mod lookup;
+mod mend;
+mod pages;
+mod keeper;
+mod opening;
 mod commit;
 mod embedded;
 mod verify;
 
 pub use embedded::{EmbeddedStore, Stats};
 pub use memory::MemoryStore;
-pub use options::{OpenError, Options, WriterThread};
+pub use options::{IndexOptions, OpenError, Options, WriterThread};
 pub use verify::{Finding, VerifyReport, verify, verify_on};
 
 pub use annals_log::RecoveryReport;

@@ -16,7 +16,7 @@ use crate::embedded::EmbeddedStore;
 use crate::fetch::read_error;
 use crate::options::OpenError;
 use crate::record;
-use crate::state::State;
+use crate::state::decode;
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,27 +111,8 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<VerifyReport, OpenError> {
-    let mut state = State::default();
-    let report = annals_log::inspect(disk, dir, &mut |frame| {
-        if u64::from(state.end) == frame.header.first {
-            state.replay(frame)
-        } else {
-            // Behind a gap positions do not follow on; the records are still looked at.
-            decode(frame)
-        }
-    })?;
+    let report = annals_log::inspect(disk, dir, &mut decode)?;
     Ok(VerifyReport::of(report))
-}
-
-fn decode(frame: &Frame) -> Result<(), String> {
-    for found in Batch::records(&frame.payload) {
-        let body = frame.payload.slice(found.body..found.end);
-        match found.is_numbered {
-            true => record::read_event(&body).map(drop)?,
-            false => record::read_mark(&body).map(drop)?,
-        }
-    }
-    Ok(())
 }
 
 impl EmbeddedStore {
@@ -155,12 +136,12 @@ impl EmbeddedStore {
     /// Compares the events of a frame with what the index says of their positions.
     fn compare(&self, frame: &Frame, findings: &mut Vec<Finding>) -> Result<(), String> {
         decode(frame)?;
+        let core = self.core();
+        let told = |error: ReadError| error.to_string();
         let bodies = Batch::records(&frame.payload).filter(|found| found.is_numbered);
         for (position, found) in (frame.header.first..).zip(bodies) {
             let event = record::read_event(&frame.payload.slice(found.body..found.end))?;
-            let position = u32::try_from(position).map_err(|_| format!("position {position}"))?;
-            let state = self.core().state.read();
-            if position >= state.end {
+            if position >= core.state.read().end() {
                 // Durable in the log and about to be announced.
                 return Ok(());
             }
@@ -176,21 +157,21 @@ impl EmbeddedStore {
                     });
                 }
             };
-            let id = state.index.id_at(position).map(|id| id.to_string());
-            expect("the id".into(), event.id.to_string(), id);
-            let back = state.index.position_of(event.id).map(|at| at.to_string());
-            expect("the place of the id".into(), position.to_string(), back);
-            let event_type = state.index.type_of(position).map(|name| name.to_string());
-            expect("the type".into(), event.event_type.to_string(), event_type);
-            let recorded = state
-                .index
-                .recorded(position)
-                .map(|at| at.as_micros().to_string());
+            let back = core.ask(|core| core.position_of(event.id)).map_err(told)?;
+            expect(
+                "the place of the id".into(),
+                position.to_string(),
+                back.map(|at| at.to_string()),
+            );
+            let wanted = core.ask(|core| core.wanted(&[position])).map_err(told)?;
+            let recorded = wanted
+                .first()
+                .map(|wanted| wanted.span.recorded.as_micros().to_string());
             expect("the time".into(), frame.header.time.to_string(), recorded);
             for tag in &event.tags {
-                let has = |to| state.index.tagged(tag, to);
-                let counted = has(position + 1)
-                    .checked_sub(has(position))
+                let has = |to| core.ask(|core| core.tagged(tag, to)).map_err(told);
+                let counted = has(position + 1)?
+                    .checked_sub(has(position)?)
                     .map(|count| count.to_string());
                 expect(format!("entries of {tag}"), "1".into(), counted);
             }

@@ -6,16 +6,8 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use super::super::term::TermKind;
 use super::chunked::Chunked;
-
-/// What a term is. Part of its identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub(crate) enum TermKind {
-    Type = 1,
-    Tag = 2,
-    Correlation = 3,
-}
 
 /// A term's number.
 pub(crate) type TermId = u32;
@@ -75,6 +67,14 @@ impl Dictionary {
         }
     }
 
+    /// A term's kind and bytes, as one.
+    pub(crate) fn stored(&self, term: TermId) -> &[u8] {
+        let Some(entry) = self.entries.get(term as usize) else {
+            return &[0];
+        };
+        &self.texts[entry.chunk as usize][usize::from(entry.at)..][..usize::from(entry.bytes)]
+    }
+
     /// The bytes of a term, without its kind.
     pub(crate) fn bytes(&self, term: TermId) -> &[u8] {
         &self.stored(term)[1..]
@@ -104,13 +104,6 @@ impl Dictionary {
 
     fn is(&self, term: TermId, kind: TermKind, bytes: &[u8]) -> bool {
         matches!(self.stored(term).split_first(), Some((first, rest)) if *first == kind as u8 && rest == bytes)
-    }
-
-    fn stored(&self, term: TermId) -> &[u8] {
-        let Some(entry) = self.entries.get(term as usize) else {
-            return &[0];
-        };
-        &self.texts[entry.chunk as usize][usize::from(entry.at)..][..usize::from(entry.bytes)]
     }
 
     fn store(&mut self, kind: TermKind, bytes: &[u8]) -> Entry {

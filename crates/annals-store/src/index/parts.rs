@@ -1,0 +1,349 @@
+//! The parts of the index that change no more, in the order of the log.
+//!
+//! In: questions about positions of the whole store. Out: answers put together from the parts that can know. Parts follow
+//! each other without a gap, so answers are concatenated and nothing is merged. A copy is a handle: whoever has one is
+//! not disturbed when a part is replaced by its file, or several by one.
+
+use std::collections::BTreeMap;
+use std::ops::Range as Places;
+use std::sync::Arc;
+
+use annals_core::event::EventType;
+use annals_core::id::EventId;
+use annals_core::mark::MarkKey;
+use annals_core::port::store::Direction;
+use annals_core::query::Query;
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
+use bytes::Bytes;
+
+use super::active::Active;
+use super::list::Local;
+use super::sealed::SealedPart;
+use super::select::{Found, select};
+use super::span::Span;
+use super::trouble::Trouble;
+
+/// Which positions to look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range {
+    pub(crate) from: u64,
+    /// Not looked at any more.
+    pub(crate) to: u64,
+    pub(crate) direction: Direction,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub(crate) positions: Vec<u64>,
+    /// Nothing else in the range matches.
+    pub(crate) finished: bool,
+}
+
+impl Range {
+    /// What of it is among the events of a part.
+    fn local(&self, first: u64, next: u64) -> Local {
+        let inside = |position: u64| (position.clamp(first, next) - first) as u32;
+        Local {
+            from: inside(self.from),
+            to: inside(self.to),
+            direction: self.direction,
+        }
+    }
+}
+
+impl Selection {
+    /// Adds what a part holds, until there are `limit`. `false`: there is more than that.
+    fn extend(&mut self, first: u64, found: Found) -> bool {
+        let positions = found.positions.into_iter();
+        self.positions
+            .extend(positions.map(|position| first + u64::from(position)));
+        found.finished
+    }
+}
+
+/// One part.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    /// In memory, until its file is written.
+    Active(Arc<Active>),
+    /// In a file.
+    Sealed(Arc<SealedPart>),
+}
+
+impl Part {
+    fn first(&self) -> u64 {
+        match self {
+            Self::Active(part) => part.first(),
+            Self::Sealed(part) => part.stretch().first,
+        }
+    }
+
+    fn end(&self) -> u64 {
+        match self {
+            Self::Active(part) => part.end(),
+            Self::Sealed(part) => part.stretch().end(),
+        }
+    }
+
+    fn newest(&self) -> Timestamp {
+        match self {
+            Self::Active(part) => part.newest(),
+            Self::Sealed(part) => part.stretch().newest,
+        }
+    }
+
+    /// How many types, tags, correlations and keys of marks it holds.
+    pub(crate) fn entries(&self) -> u64 {
+        match self {
+            Self::Active(part) => part.entries() as u64,
+            Self::Sealed(part) => part.terms() + part.mark_keys(),
+        }
+    }
+
+    fn select(&self, query: &Query, range: Range, limit: usize) -> Result<Found, Trouble> {
+        let range = range.local(self.first(), self.end());
+        match self {
+            Self::Active(part) => select(&&**part, query, range, limit),
+            Self::Sealed(part) => select(&&**part, query, range, limit),
+        }
+    }
+
+    fn tagged(&self, tag: &Tag, before: u64) -> Result<usize, Trouble> {
+        match self {
+            Self::Active(part) => Ok(part.tagged(tag, before)),
+            Self::Sealed(part) => {
+                let stretch = part.stretch();
+                part.tagged(
+                    tag,
+                    (before.clamp(stretch.first, stretch.end()) - stretch.first) as u32,
+                )
+            }
+        }
+    }
+
+    fn position_of(&self, id: EventId) -> Result<Option<u64>, Trouble> {
+        match self {
+            Self::Active(part) => Ok(part.position_of(id)),
+            Self::Sealed(part) => {
+                let found = part.position_of(id)?;
+                Ok(found.map(|position| part.stretch().first + u64::from(position)))
+            }
+        }
+    }
+
+    fn mark(&self, key: &MarkKey) -> Result<Option<Option<Bytes>>, Trouble> {
+        match self {
+            Self::Active(part) => Ok(part.marks().get(key).cloned()),
+            Self::Sealed(part) => part.mark(key),
+        }
+    }
+}
+
+/// Marks by key; removed ones stand as none.
+pub(crate) type Marks = BTreeMap<MarkKey, Option<Bytes>>;
+
+/// All marks of one space whose name begins with a prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct MarksWanted(MarkKey);
+
+impl MarksWanted {
+    pub(crate) fn new(space: &str, prefix: &str) -> Self {
+        Self(MarkKey::new(space, prefix))
+    }
+
+    fn wants(&self, key: &MarkKey) -> bool {
+        key.space == self.0.space && key.name.starts_with(self.0.name.as_str())
+    }
+
+    /// Those of a part; keys are ordered by space, then name, so they lie side by side.
+    pub(crate) fn among<'a>(
+        &self,
+        marks: &'a Marks,
+    ) -> impl Iterator<Item = (&'a MarkKey, &'a Option<Bytes>)> {
+        let from = marks.range(self.0.clone()..);
+        from.take_while(|(key, _)| self.wants(key))
+    }
+}
+
+/// All parts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts(Arc<Vec<Part>>);
+
+impl Parts {
+    pub(crate) fn new(parts: Vec<Part>) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn all(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// How many are in memory.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0
+            .iter()
+            .filter(|part| matches!(part, Part::Active(_)))
+            .count()
+    }
+
+    pub(crate) fn push(&mut self, part: Part) {
+        Arc::make_mut(&mut self.0).push(part);
+    }
+
+    /// Puts others in the place of some.
+    pub(crate) fn replace(&mut self, places: Places<usize>, parts: Vec<Part>) {
+        Arc::make_mut(&mut self.0).splice(places, parts);
+    }
+
+    /// The position behind the last event.
+    pub(crate) fn end(&self) -> u64 {
+        self.0.last().map_or(0, Part::end)
+    }
+
+    /// The part that holds a position.
+    fn with(&self, position: u64) -> Option<&Part> {
+        let after = self.0.partition_point(|part| part.end() <= position);
+        self.0.get(after).filter(|part| part.first() <= position)
+    }
+
+    /// Adds what matches in a range, until there are `limit`. `false`: there is more than that.
+    pub(crate) fn select(
+        &self,
+        query: &Query,
+        range: Range,
+        limit: usize,
+        selection: &mut Selection,
+    ) -> Result<bool, Trouble> {
+        let from = self.0.partition_point(|part| part.end() <= range.from);
+        let to = self.0.partition_point(|part| part.first() < range.to).max(from);
+        let parts = &self.0[from..to];
+        let forward = range.direction == Direction::Forward;
+        for number in 0..parts.len() {
+            let part = &parts[if forward { number } else { parts.len() - 1 - number }];
+            let found = part.select(query, range, limit - selection.positions.len())?;
+            if !selection.extend(part.first(), found) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many events of a tag are before a position.
+    pub(crate) fn tagged(&self, tag: &Tag, before: u64) -> Result<u64, Trouble> {
+        let mut count = 0;
+        for part in self.0.iter().take_while(|part| part.first() < before) {
+            count += part.tagged(tag, before)? as u64;
+        }
+        Ok(count)
+    }
+
+    /// Where an id is.
+    pub(crate) fn position_of(&self, id: EventId) -> Result<Option<u64>, Trouble> {
+        for part in self.0.iter().rev() {
+            if let Some(position) = part.position_of(id)? {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where an event lies.
+    pub(crate) fn span(&self, position: u64) -> Result<Option<Span>, Trouble> {
+        match self.with(position) {
+            Some(Part::Active(part)) => Ok(part.span(position)),
+            Some(Part::Sealed(part)) => part.span((position - part.stretch().first) as u32),
+            None => Ok(None),
+        }
+    }
+
+    /// Says that the place of an event will be asked for.
+    pub(crate) fn hint(&self, position: u64) -> Result<(), Trouble> {
+        match self.with(position) {
+            Some(Part::Sealed(part)) => part.hint((position - part.stretch().first) as u32),
+            _ => Ok(()),
+        }
+    }
+
+    /// Id and type of an event, if they are in memory.
+    pub(crate) fn named(&self, position: u64) -> Option<(EventId, EventType)> {
+        match self.with(position)? {
+            Part::Active(part) => part.named(position),
+            Part::Sealed(_) => None,
+        }
+    }
+
+    /// How many events were recorded at or before a moment.
+    pub(crate) fn count_at(&self, moment: Timestamp) -> Result<u64, Trouble> {
+        let older = self.0.partition_point(|part| part.newest() <= moment);
+        let Some(part) = self.0.get(older) else {
+            return Ok(self.end());
+        };
+        let inside = match part {
+            Part::Active(part) => part.count_at(moment),
+            Part::Sealed(part) => part.count_at(moment)?,
+        };
+        Ok(part.first() + u64::from(inside))
+    }
+
+    /// What was written last of a mark; the outer `None`: nothing.
+    pub(crate) fn mark(&self, key: &MarkKey) -> Result<Option<Option<Bytes>>, Trouble> {
+        for part in self.0.iter().rev() {
+            if let Some(written) = part.mark(key)? {
+                return Ok(Some(written));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All marks that are wanted; removed ones may stand as none.
+    pub(crate) fn marks(&self, wanted: &MarksWanted) -> Result<Marks, Trouble> {
+        let mut marks = Marks::new();
+        for part in self.0.iter() {
+            match part {
+                Part::Active(part) => {
+                    let found = wanted.among(part.marks());
+                    marks.extend(found.map(|(key, value)| (key.clone(), value.clone())));
+                }
+                Part::Sealed(part) if part.mark_keys() == 0 => {}
+                Part::Sealed(part) => part.marks_from(&wanted.0, &mut |key, value| {
+                    let goes_on = wanted.wants(&key);
+                    if goes_on {
+                        marks.insert(key, value);
+                    }
+                    goes_on
+                })?,
+            }
+        }
+        Ok(marks)
+    }
+
+    /// How many marks are set once these were written behind the first `parts` of all.
+    pub(crate) fn marks_set(&self, parts: usize, written: &Marks) -> Result<u64, Trouble> {
+        let before = Self::new(self.0[..parts].to_vec());
+        let mut set = match before.0.last() {
+            None => 0,
+            Some(Part::Sealed(part)) => part.marks_set(),
+            Some(Part::Active(part)) => self.marks_set(parts - 1, part.marks())?,
+        };
+        for (key, value) in written {
+            let was_set = before.mark(key)?.flatten().is_some();
+            set = set + u64::from(value.is_some()) - u64::from(was_set);
+        }
+        Ok(set)
+    }
+}
+
+/// What matches among the events in memory at the end of the log, behind all parts: as [`Parts::select`].
+pub(crate) fn select_newest(
+    active: &Active,
+    query: &Query,
+    range: Range,
+    limit: usize,
+    selection: &mut Selection,
+) -> Result<bool, Trouble> {
+    let local = range.local(active.first(), active.next());
+    let found = select(&active, query, local, limit - selection.positions.len())?;
+    Ok(selection.extend(active.first(), found))
+}
