@@ -38,5 +38,5 @@ pub use place::{Milestone, Place};
 pub use prepare::Prepare;
 pub use reader::{Frames, ReadError, Reader};
 pub use recovery::RecoveryReport;
-pub use verify::{VerifyReport, inspect};
+pub use verify::{VerifyReport, inspect, salt_of};
 pub use writer::{CommitError, Committed, LogCounters, LogOptions, Writer};

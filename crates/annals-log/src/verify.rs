@@ -61,6 +61,15 @@ impl Reader {
     }
 }
 
+/// The number that tells the log in a directory from others, if one of its segments has a header that can be read.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn salt_of(disk: Arc<dyn Disk>, dir: &Path) -> Result<Option<u64>, OpenError> {
+    let found = salvage(&Handles::new(disk, LogOptions::default().open_files_max), dir)?;
+    Ok((!found.segments.is_empty()).then_some(found.salt))
+}
+
 /// Checks the files of a directory as far as they can be read, without a lock and without changing anything. Where a
 /// log ends is not known here: bytes behind the last frame count as torn, not as damage. Works beside a writer.
 ///

@@ -22,7 +22,7 @@ mod parts;
 
 pub(crate) use active::{Active, Settled, Spot, TypeCounts};
 pub(crate) use parts::{Marks, MarksWanted, Part, Parts, Range, Selection, select_newest};
-pub(crate) use sealed::{Cache, MergeError, Pause, SealedPart, Workshop, joined, merge, write};
+pub(crate) use sealed::{Cache, Census, MergeError, Pause, SealedPart, Workshop, joined, merge, write};
 pub(crate) use span::Span;
 pub(crate) use stretch::{Frames, Stretch, UNFINISHED_ENDING};
 pub(crate) use trouble::Trouble;

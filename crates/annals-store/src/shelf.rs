@@ -61,6 +61,15 @@ impl Shelf {
         self.disk.list(&self.dir).unwrap_or_default()
     }
 
+    /// What is wrong with files that cannot be opened at all.
+    pub(crate) fn unusable(&self) -> Vec<Trouble> {
+        let frames = self.names().into_iter().filter_map(|name| Frames::of(&name));
+        let troubles = frames.filter_map(|frames| self.open(frames).err());
+        troubles
+            .filter(|trouble| matches!(trouble, Trouble::Damaged { .. }))
+            .collect()
+    }
+
     /// The files that follow each other from the beginning of the log on, the largest ones first.
     pub(crate) fn parts(&self) -> Vec<Arc<SealedPart>> {
         let mut names: Vec<Frames> = self.names().iter().filter_map(|name| Frames::of(name)).collect();

@@ -17,12 +17,14 @@ mod marks;
 mod header;
 mod assembly;
 mod part;
+mod census;
 mod build;
 mod merge;
 
 pub(crate) use assembly::Workshop;
 pub(crate) use build::write;
 pub(crate) use cache::Cache;
+pub(crate) use census::Census;
 pub(crate) use merge::{MergeError, joined, merge};
 pub(crate) use part::SealedPart;
 pub(crate) use writer::Pause;

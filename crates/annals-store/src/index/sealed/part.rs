@@ -144,7 +144,7 @@ impl SealedPart {
         Ok(types)
     }
 
-    fn may_hold(&self, kind: TermKind, bytes: &[u8]) -> Result<bool, Trouble> {
+    pub(super) fn may_hold(&self, kind: TermKind, bytes: &[u8]) -> Result<bool, Trouble> {
         let hash = hash(self.salt, kind, bytes);
         self.header.filter.may_hold(&self.file, hash)
     }
