@@ -157,14 +157,8 @@ impl Committer {
 
     /// The first outcome, if all events are there already, side by side and with the same content.
     fn already_there(&self, job: &Job, recorded: Timestamp) -> Result<Option<Appended>, AppendError> {
-        let mut known = None;
-        for event in &job.events {
-            if let Some(position) = self.position_of(event.id)? {
-                known = Some((event.id, position));
-                break;
-            }
-        }
-        let Some((id, position)) = known else {
+        let known = self.core.ask(|core| core.first_known(&job.events));
+        let Some((id, position)) = known.map_err(|error| unanswered(&error))? else {
             return Ok(None);
         };
         let taken = AppendError::IdTaken {

@@ -47,6 +47,7 @@ struct Running {
 #[derive(Debug)]
 struct Work {
     core: Arc<Core>,
+    threaded: bool,
     closing: AtomicBool,
     failing: AtomicBool,
     done: Mutex<()>,
@@ -58,6 +59,7 @@ impl Keeper {
     pub(crate) fn start(core: Arc<Core>, on_thread: bool) -> Self {
         let work = Arc::new(Work {
             core,
+            threaded: on_thread,
             closing: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             done: Mutex::default(),
@@ -205,11 +207,14 @@ impl Work {
     fn merge(&self, merged: &[Arc<SealedPart>]) -> Result<(), MergeError> {
         let mut last = Instant::now();
         let mut pause = || {
+            let worked = last.elapsed();
             if self.closing.load(Ordering::Acquire) {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
             }
+            if self.threaded {
+                thread::sleep(worked.min(REST_MAX));
+            }
             self.seal_waiting();
-            thread::sleep(last.elapsed().min(REST_MAX));
             last = Instant::now();
             Ok(())
         };

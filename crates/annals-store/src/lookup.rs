@@ -4,7 +4,7 @@
 //! files are read. The parts may be replaced by others of the same stretch meanwhile; who asks keeps those they began with.
 //! What is pending is included: readers bound their questions by the durable end.
 
-use annals_core::event::EventType;
+use annals_core::event::{EventType, NewEvent};
 use annals_core::id::EventId;
 use annals_core::mark::MarkKey;
 use annals_core::port::store::Direction;
@@ -16,9 +16,6 @@ use bytes::Bytes;
 use crate::core::Core;
 use crate::fetch::Wanted;
 use crate::index::{Marks, MarksWanted, Parts, Range, Selection, Trouble, select_newest};
-
-/// From how many places on the kernel is told of all before the first is read.
-const HINTS_FROM: usize = 3;
 
 impl Core {
     /// The first `limit` positions of a range that match.
@@ -105,34 +102,50 @@ impl Core {
         }
     }
 
-    /// Everything needed to fetch these durable events.
+    /// Everything needed to fetch these durable events, which stand in order, one way or the other.
     pub(crate) fn wanted(&self, positions: &[u64]) -> Result<Vec<Wanted>, Trouble> {
         let state = self.state.read();
         let first = state.current.first();
-        let parts = state.parts.clone();
-        let newest: Vec<_> = positions
+        let newest = positions
             .iter()
-            .map(|position| (*position >= first).then(|| state.current.span(*position))?)
-            .collect();
+            .filter(|position| **position >= first)
+            .filter_map(|position| {
+                let span = state.current.span(*position)?;
+                Some((*position, span))
+            });
+        let newest: Vec<_> = newest.collect();
+        let parts = state.parts.clone();
         drop(state);
-        let older = positions.iter().filter(|position| **position < first);
-        if older.clone().take(HINTS_FROM).count() == HINTS_FROM {
-            for position in older {
-                parts.hint(*position)?;
+        let older: Vec<u64> = positions
+            .iter()
+            .filter(|position| **position < first)
+            .copied()
+            .collect();
+        let older = parts.spans(&older)?;
+        let wanted = |(position, span)| Wanted { position, span };
+        // Backward the newest come first.
+        let forward = positions.first() <= positions.last();
+        let (before, behind) = if forward { (older, newest) } else { (newest, older) };
+        Ok(before.into_iter().chain(behind).map(wanted).collect())
+    }
+
+    /// The first of these events whose id is taken, and where.
+    pub(crate) fn first_known(&self, events: &[NewEvent]) -> Result<Option<(EventId, u64)>, Trouble> {
+        let state = self.state.read();
+        let known = |id: EventId| Some((id, state.current.position_of(id)?));
+        let newest = events
+            .iter()
+            .enumerate()
+            .find_map(|(number, event)| Some((number, known(event.id)?)));
+        let parts = state.parts.clone();
+        drop(state);
+        let before = newest.map_or(events.len(), |(number, _)| number);
+        for event in &events[..before] {
+            if let Some(position) = parts.position_of(event.id)? {
+                return Ok(Some((event.id, position)));
             }
         }
-        let mut wanted = Vec::with_capacity(positions.len());
-        for (position, newest) in positions.iter().zip(newest) {
-            let span = match newest {
-                Some(span) => Some(span),
-                None => parts.span(*position)?,
-            };
-            wanted.extend(span.map(|span| Wanted {
-                position: *position,
-                span,
-            }));
-        }
-        Ok(wanted)
+        Ok(newest.map(|(_, known)| known))
     }
 
     /// How many events were recorded at or before a moment.

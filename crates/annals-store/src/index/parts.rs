@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range as Places;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use annals_core::event::EventType;
 use annals_core::id::EventId;
@@ -23,6 +24,10 @@ use super::sealed::SealedPart;
 use super::select::{Found, select};
 use super::span::Span;
 use super::trouble::Trouble;
+
+/// A first page that took longer came from the medium, and so will the others: only then are hints worth their calls.
+/// Nothing but speed depends on this.
+const COLD: Duration = Duration::from_micros(25);
 
 /// Which positions to look at.
 #[derive(Debug, Clone, Copy)]
@@ -249,21 +254,30 @@ impl Parts {
         Ok(None)
     }
 
-    /// Where an event lies.
-    pub(crate) fn span(&self, position: u64) -> Result<Option<Span>, Trouble> {
-        match self.with(position) {
-            Some(Part::Active(part)) => Ok(part.span(position)),
-            Some(Part::Sealed(part)) => part.span((position - part.stretch().first) as u32),
-            None => Ok(None),
+    /// Where these events lie, in the same order; those that are not here are left out.
+    pub(crate) fn spans(&self, positions: &[u64]) -> Result<Vec<(u64, Span)>, Trouble> {
+        let mut spans = Vec::with_capacity(positions.len());
+        let mut rest = positions;
+        while let Some(position) = rest.first() {
+            let part = self.with(*position);
+            // Those of one part stand side by side.
+            let inside =
+                |position: &u64| part.is_some_and(|part| (part.first()..part.end()).contains(position));
+            let count = rest.iter().take_while(|position| inside(position)).count().max(1);
+            let (of_part, others) = rest.split_at(count);
+            rest = others;
+            match part {
+                Some(Part::Active(part)) => {
+                    let found = of_part
+                        .iter()
+                        .filter_map(|position| Some((*position, part.span(*position)?)));
+                    spans.extend(found);
+                }
+                Some(Part::Sealed(part)) => sealed_spans(part, of_part, &mut spans)?,
+                None => {}
+            }
         }
-    }
-
-    /// Says that the place of an event will be asked for.
-    pub(crate) fn hint(&self, position: u64) -> Result<(), Trouble> {
-        match self.with(position) {
-            Some(Part::Sealed(part)) => part.hint((position - part.stretch().first) as u32),
-            _ => Ok(()),
-        }
+        Ok(spans)
     }
 
     /// Id and type of an event, if they are in memory.
@@ -333,6 +347,21 @@ impl Parts {
         }
         Ok(set)
     }
+}
+
+fn sealed_spans(part: &SealedPart, positions: &[u64], spans: &mut Vec<(u64, Span)>) -> Result<(), Trouble> {
+    let (first, mut places) = (part.stretch().first, part.places());
+    for (number, position) in positions.iter().enumerate() {
+        let began = (number == 0).then(Instant::now);
+        let span = places.span((position - first) as u32)?;
+        spans.extend(span.map(|span| (*position, span)));
+        if began.is_some_and(|began| began.elapsed() > COLD) {
+            for position in &positions[1..] {
+                places.hint((position - first) as u32)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What matches among the events in memory at the end of the log, behind all parts: as [`Parts::select`].

@@ -3,6 +3,8 @@
 //! A term is a kind and bytes. Kinds are part of files, so their numbers stay. The hash is the same on every machine
 //! and in every build; it finds candidates and never decides.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 /// What a term is. Part of its identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -30,6 +32,23 @@ pub(super) fn hash(salt: u64, kind: TermKind, bytes: &[u8]) -> u64 {
     rest[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
     let last = fold(hash ^ u64::from_le_bytes(rest), MULTIPLIER.rotate_left(29));
     last ^ (last >> 32)
+}
+
+/// A salt that nobody can foresee, for what is only in memory.
+#[derive(Debug)]
+pub(super) struct Salt(u64);
+
+impl Default for Salt {
+    fn default() -> Self {
+        // The standard library seeds its hashers from the operating system.
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl Salt {
+    pub(super) fn hash(&self, kind: TermKind, bytes: &[u8]) -> u64 {
+        hash(self.0, kind, bytes)
+    }
 }
 
 fn fold(a: u64, b: u64) -> u64 {

@@ -229,10 +229,19 @@ impl History {
                 .or(self.parts.position_of(id).unwrap());
             assert_eq!(found, (position < end).then_some(position));
             let span = match position < self.current.first() {
-                true => self.parts.span(position).unwrap(),
+                true => self.parts.spans(&[position]).unwrap().pop().map(|(_, span)| span),
                 false => self.current.span(position),
             };
             assert_eq!(span, (position < end).then(|| self.span(position)));
+            let mut some: Vec<u64> = (0..end).filter(|_| chance.one_in(1 + end / 30)).collect();
+            if chance.one_in(2) {
+                some.reverse();
+            }
+            let expected = some.iter().filter(|position| **position < self.parts.end());
+            let expected: Vec<_> = expected
+                .map(|position| (*position, self.span(*position)))
+                .collect();
+            assert_eq!(self.parts.spans(&some).unwrap(), expected);
             let moment = moment(chance.below(self.frames.last().copied().unwrap_or(0) + 5));
             let expected = self
                 .frames

@@ -4,9 +4,7 @@
 //! Hashes only find candidates; the bytes decide. Texts lie side by side in chunks; a slot holds half of the hash, so
 //! that a wrong candidate is passed over without looking at its bytes, and growing needs no bytes at all.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
-use super::super::term::TermKind;
+use super::super::term::{Salt, TermKind};
 use super::chunked::Chunked;
 
 /// A term's number.
@@ -37,7 +35,7 @@ pub(crate) struct Dictionary {
     texts: Vec<Vec<u8>>,
     /// Open addressing, a power of two, at most three quarters full.
     slots: Vec<Slot>,
-    hasher: RandomState,
+    salt: Salt,
 }
 
 impl Dictionary {
@@ -96,10 +94,7 @@ impl Dictionary {
     }
 
     fn hash(&self, kind: TermKind, bytes: &[u8]) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(bytes);
-        hasher.write_u8(kind as u8);
-        hasher.finish() as u32
+        self.salt.hash(kind, bytes) as u32
     }
 
     fn is(&self, term: TermId, kind: TermKind, bytes: &[u8]) -> bool {

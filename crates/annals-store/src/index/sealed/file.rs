@@ -96,7 +96,7 @@ impl PageFile {
             Keep::Cache(cache) => match cache.get((self.opened, number)) {
                 Some(page) => page,
                 None => {
-                    let page = self.read(number, 1)?.pop().ok_or_else(|| self.beyond(number))?;
+                    let page = self.read_one(number)?;
                     cache.put((self.opened, number), page.clone());
                     page
                 }
@@ -126,12 +126,30 @@ impl PageFile {
         self.damaged(number, format!("expected one of {} pages", self.pages))
     }
 
+    /// Reads one page.
+    fn read_one(&self, number: u32) -> Result<Arc<Page>, Trouble> {
+        if number >= self.pages {
+            return Err(self.beyond(number));
+        }
+        let mut bytes = vec![0; PAGE_BYTES].into_boxed_slice();
+        self.fill(&mut bytes, number)?;
+        self.checked(bytes, number)
+    }
+
     /// Reads pages, fewer where the file ends.
     fn read(&self, first: u32, pages: u32) -> Result<Vec<Arc<Page>>, Trouble> {
         let pages = pages.min(self.pages.saturating_sub(first));
         let mut bytes = vec![0; pages as usize * PAGE_BYTES];
+        self.fill(&mut bytes, first)?;
+        let pages = (first..).zip(bytes.chunks(PAGE_BYTES));
+        pages
+            .map(|(number, bytes)| self.checked(bytes.into(), number))
+            .collect()
+    }
+
+    fn fill(&self, bytes: &mut [u8], first: u32) -> Result<(), Trouble> {
         let at = u64::from(first) * PAGE_BYTES as u64;
-        let read = self.file.read_at(&mut bytes, at).map_err(|source| Trouble::Io {
+        let read = self.file.read_at(bytes, at).map_err(|source| Trouble::Io {
             file: self.path.clone(),
             at,
             source,
@@ -140,11 +158,12 @@ impl PageFile {
             let last = first + (read / PAGE_BYTES) as u32;
             return Err(self.damaged(last, "expected a page, found the end of the file"));
         }
-        let checked = (first..).zip(bytes.chunks(PAGE_BYTES)).map(|(number, bytes)| {
-            let page = Page::checked(bytes.into(), self.identity, number);
-            page.map(Arc::new).map_err(|what| self.damaged(number, what))
-        });
-        checked.collect()
+        Ok(())
+    }
+
+    fn checked(&self, bytes: Box<[u8]>, number: u32) -> Result<Arc<Page>, Trouble> {
+        let page = Page::checked(bytes, self.identity, number);
+        page.map(Arc::new).map_err(|what| self.damaged(number, what))
     }
 
     /// Says that a page will be read soon, unless it is kept.

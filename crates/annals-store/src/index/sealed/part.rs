@@ -18,7 +18,6 @@ use bytes::Bytes;
 use super::super::active::TypeCounts;
 use super::super::list::Local;
 use super::super::select::Lists;
-use super::super::span::Span;
 use super::super::stretch::{Frames, Stretch};
 use super::super::term::{TermKind, hash};
 use super::super::trouble::Trouble;
@@ -29,6 +28,7 @@ use super::header::Header;
 use super::lists::{SealedList, Stored};
 use super::marks::{self, Written};
 use super::page::{Kind, PAGE_BYTES, Page};
+use super::places::PlacesReader;
 use super::table::{Scan, Table};
 use super::varint;
 
@@ -184,14 +184,9 @@ impl SealedPart {
         Table { file, root }.get(&bytes, |value| varint::take_u32(value, &mut 0))
     }
 
-    /// Where the event of a position lies.
-    pub(crate) fn span(&self, position: u32) -> Result<Option<Span>, Trouble> {
-        self.header.places.span(&self.file, position)
-    }
-
-    /// Says that the place of a position will be asked for.
-    pub(crate) fn hint(&self, position: u32) -> Result<(), Trouble> {
-        self.header.places.hint(&self.file, position)
+    /// Tells where events lie, one after the other.
+    pub(crate) fn places(&self) -> PlacesReader<'_> {
+        PlacesReader::new(&self.file, self.header.places)
     }
 
     /// How many events were recorded at or before a moment.

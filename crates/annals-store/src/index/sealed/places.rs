@@ -8,6 +8,7 @@
 //! stored as distances to the first.
 
 use std::io;
+use std::sync::Arc;
 
 use annals_core::time::Timestamp;
 use annals_log::Place;
@@ -15,7 +16,7 @@ use annals_log::Place;
 use super::super::span::Span;
 use super::super::trouble::Trouble;
 use super::file::PageFile;
-use super::page::{Kind, ROOM};
+use super::page::{Kind, Page, ROOM};
 use super::writer::PageWriter;
 
 const BLOCK: u32 = 128;
@@ -193,16 +194,21 @@ impl PlacesRoot {
         self.records.div_ceil(BLOCK)
     }
 
+    /// The place of a block's entry in the directory.
+    fn entry_at(&self, block: u32) -> (u32, usize) {
+        let number = self.directory.saturating_add(block / ENTRIES_PER_PAGE);
+        (number, (block % ENTRIES_PER_PAGE) as usize * ENTRY_BYTES)
+    }
+
     /// The page and the byte in it where a block begins.
     fn entry(&self, file: &PageFile, block: u32) -> Result<(u32, usize), Trouble> {
-        let number = self.directory.saturating_add(block / ENTRIES_PER_PAGE);
-        let page = file.page(number, Kind::Directory)?;
-        let at = (block % ENTRIES_PER_PAGE) as usize * ENTRY_BYTES;
-        let entry = page.content().get(at..at + ENTRY_BYTES);
-        let entry =
-            entry.ok_or_else(|| file.damaged(number, "expected an entry for every block, found fewer"))?;
-        let page = u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
-        Ok((page, usize::from(u16::from_le_bytes([entry[4], entry[5]]))))
+        let (number, at) = self.entry_at(block);
+        entry(&*file.page(number, Kind::Directory)?, at).ok_or_else(|| no_entry(file, number))
+    }
+
+    /// How many records a block has.
+    fn records_in(&self, block: u32) -> usize {
+        (self.records - block * BLOCK).min(BLOCK) as usize
     }
 
     /// What `read` makes of a block.
@@ -214,31 +220,10 @@ impl PlacesRoot {
     ) -> Result<T, Trouble> {
         let (number, at) = self.entry(file, block)?;
         let page = file.page(number, Kind::Places)?;
-        let records = (self.records - block * BLOCK).min(BLOCK) as usize;
-        match Block::new(page.content(), at, records) {
+        match Block::new(page.content(), at, self.records_in(block)) {
             Some(block) => Ok(read(&block)),
-            None => Err(file.damaged(
-                number,
-                format!("expected {records} places at byte {at}, found fewer"),
-            )),
+            None => Err(no_block(file, number)),
         }
-    }
-
-    /// The record of a position.
-    pub(super) fn span(&self, file: &PageFile, position: u32) -> Result<Option<Span>, Trouble> {
-        if position >= self.records {
-            return Ok(None);
-        }
-        let record = (position % BLOCK) as usize;
-        self.block(file, position / BLOCK, |block| Some(block.span(record)))
-    }
-
-    /// Says that the record of a position will be asked for.
-    pub(super) fn hint(&self, file: &PageFile, position: u32) -> Result<(), Trouble> {
-        if position < self.records {
-            file.hint(self.entry(file, position / BLOCK)?.0);
-        }
-        Ok(())
     }
 
     /// How many records were recorded at or before a moment.
@@ -261,6 +246,83 @@ impl PlacesRoot {
         })?;
         Ok(last * BLOCK + inside)
     }
+}
+
+fn entry(page: &Page, at: usize) -> Option<(u32, usize)> {
+    let entry = page.content().get(at..at + ENTRY_BYTES)?;
+    let page = u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+    Some((page, usize::from(u16::from_le_bytes([entry[4], entry[5]]))))
+}
+
+fn no_entry(file: &PageFile, page: u32) -> Trouble {
+    file.damaged(page, "expected an entry for every block of places, found fewer")
+}
+
+fn no_block(file: &PageFile, page: u32) -> Trouble {
+    file.damaged(page, "expected a block of places, found fewer bytes")
+}
+
+/// Looks up one record after the other; those that are near each other cost little.
+#[derive(Debug)]
+pub(crate) struct PlacesReader<'a> {
+    file: &'a PageFile,
+    root: PlacesRoot,
+    directory: Option<(u32, Arc<Page>)>,
+    places: Option<(u32, Arc<Page>)>,
+}
+
+impl<'a> PlacesReader<'a> {
+    pub(super) fn new(file: &'a PageFile, root: PlacesRoot) -> Self {
+        Self {
+            file,
+            root,
+            directory: None,
+            places: None,
+        }
+    }
+
+    /// The record of a position.
+    pub(crate) fn span(&mut self, position: u32) -> Result<Option<Span>, Trouble> {
+        if position >= self.root.records {
+            return Ok(None);
+        }
+        let block = position / BLOCK;
+        let (number, at) = self.entry(block)?;
+        let page = kept(&mut self.places, self.file, number, Kind::Places)?;
+        let block = Block::new(page.content(), at, self.root.records_in(block));
+        let block = block.ok_or_else(|| no_block(self.file, number))?;
+        Ok(Some(block.span((position % BLOCK) as usize)))
+    }
+
+    /// Says that the record of a position will be asked for.
+    pub(crate) fn hint(&mut self, position: u32) -> Result<(), Trouble> {
+        if position < self.root.records {
+            let (number, _) = self.entry(position / BLOCK)?;
+            self.file.hint(number);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, block: u32) -> Result<(u32, usize), Trouble> {
+        let (number, at) = self.root.entry_at(block);
+        let page = kept(&mut self.directory, self.file, number, Kind::Directory)?;
+        entry(page, at).ok_or_else(|| no_entry(self.file, number))
+    }
+}
+
+/// A page, read only if it is not the one that was read last.
+fn kept<'a>(
+    last: &'a mut Option<(u32, Arc<Page>)>,
+    file: &PageFile,
+    number: u32,
+    kind: Kind,
+) -> Result<&'a Page, Trouble> {
+    if last.as_ref().is_none_or(|(known, _)| *known != number) {
+        *last = Some((number, file.page(number, kind)?));
+    }
+    last.as_ref()
+        .map(|(_, page)| &**page)
+        .ok_or_else(|| file.damaged(number, "expected a page"))
 }
 
 /// Every record of a file, block after block.

@@ -52,12 +52,10 @@ fn every_record_and_every_moment_is_found() {
         pages.finish(|_| Vec::new()).unwrap();
         let cache = Arc::new(Cache::new(1 << 20));
         let file = PageFile::new(path.to_owned(), file, 5, written, cache);
+        let mut reader = PlacesReader::new(&file, root);
         for _ in 0..2_000.min(count) {
             let position = chance.below(count as u64) as u32;
-            assert_eq!(
-                root.span(&file, position).unwrap(),
-                Some(spans[position as usize])
-            );
+            assert_eq!(reader.span(position).unwrap(), Some(spans[position as usize]));
             let moment = spans[position as usize].recorded;
             for moment in [moment.as_micros() - 1, moment.as_micros(), moment.as_micros() + 1] {
                 let expected = spans.partition_point(|span| span.recorded.as_micros() <= moment);
@@ -65,7 +63,7 @@ fn every_record_and_every_moment_is_found() {
                 assert_eq!(found as usize, expected);
             }
         }
-        assert_eq!(root.span(&file, count as u32).unwrap(), None);
+        assert_eq!(reader.span(count as u32).unwrap(), None);
         let (mut scan, mut all) = (PlacesScan::new(&file, root), Vec::new());
         loop {
             let more = scan.next().unwrap();
