@@ -72,7 +72,8 @@ fn main() -> Outcome<()> {
         Some("open") => opened(&plan).map(drop),
         Some("warm") => runtime.block_on(reads(&plan, 20_000)),
         Some("cold") => runtime.block_on(reads(&plan, 200)),
-        Some(other) => Err(format!("expected fill, open, warm or cold, found {other}").into()),
+        Some("tags") => runtime.block_on(tags(&plan)),
+        Some(other) => Err(format!("expected fill, open, warm, cold or tags, found {other}").into()),
     }
 }
 
@@ -211,6 +212,12 @@ async fn reads(plan: &Plan, rounds: u64) -> Outcome<()> {
     pages(&store, "scan, owned events", Query::all()).await?;
     memory();
     Ok(())
+}
+
+/// Only short reads of one tag, for a profile.
+async fn tags(plan: &Plan) -> Outcome<()> {
+    let store = opened(plan)?;
+    tag_reads(&store, "order", (plan.events / 10).max(1), 10, 200_000).await
 }
 
 async fn tag_reads(store: &EmbeddedStore, kind: &str, tags: u64, each: usize, rounds: u64) -> Outcome<()> {

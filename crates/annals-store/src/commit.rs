@@ -287,7 +287,7 @@ impl Committer {
         };
         let wanted = self.durable(position)?;
         let wanted = wanted.ok_or_else(|| unreadable("it is not there".to_owned()))?;
-        let events = fetch::events(&self.core.reader, &[wanted], usize::MAX);
+        let events = fetch::events(&self.core.reader, &self.core.weather, &[wanted], usize::MAX);
         let event = events.map_err(|error| unreadable(error.to_string()))?.pop();
         let event = event
             .ok_or_else(|| unreadable("it is not there".to_owned()))?

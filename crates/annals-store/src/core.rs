@@ -8,6 +8,7 @@ use annals_core::position::Position;
 use annals_log::Reader;
 use tokio::sync::watch;
 
+use crate::fetch::Weather;
 use crate::options::IndexOptions;
 use crate::queue::Queue;
 use crate::shelf::Shelf;
@@ -21,6 +22,7 @@ pub(crate) struct Core {
     pub(crate) index: IndexOptions,
     pub(crate) queue: Queue,
     pub(crate) end: watch::Receiver<Position>,
+    pub(crate) weather: Weather,
     /// Held while damaged files of the index are made again.
     pub(crate) mending: Mutex<()>,
     /// Set once reads are refused.

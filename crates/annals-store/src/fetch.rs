@@ -6,6 +6,8 @@
 //!
 //! Invariant: damaged bytes are never returned as an event.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annals_core::event::RecordedEvent;
@@ -51,22 +53,44 @@ pub(crate) fn read_error(error: annals_log::ReadError) -> ReadError {
     }
 }
 
+/// What the last fetch was like, to guess what the next one will be like.
+#[derive(Debug, Default)]
+pub(crate) struct Weather(AtomicBool);
+
 /// Events in the order wanted, until they hold `bytes` of content; then the rest is left out.
 pub(crate) fn events(
     reader: &Reader,
+    weather: &Weather,
     wanted: &[Wanted],
     bytes: usize,
 ) -> Result<Vec<RecordedEvent>, ReadError> {
     let pieces = pieces(wanted);
+    let hint = |places: Range<usize>| {
+        let ahead = pieces.iter().take(places.end).skip(places.start);
+        ahead.for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
+    };
+    let was_cold = pieces.len() > 1 && weather.0.load(Ordering::Relaxed);
+    let mut is_cold = was_cold;
+    if was_cold {
+        hint(0..HINTS);
+    }
     let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
     for (number, piece) in pieces.iter().enumerate() {
         let began = Instant::now();
         let buffer = reader
             .bytes(piece.place, piece.end - piece.place.at)
             .map_err(read_error)?;
-        if number == 0 && began.elapsed() > COLD {
-            let rest = pieces.iter().skip(1).take(HINTS);
-            rest.for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
+        if number == 0 && pieces.len() > 1 {
+            is_cold = began.elapsed() > COLD;
+            if is_cold && !was_cold {
+                hint(1..HINTS);
+            }
+            if is_cold != was_cold {
+                weather.0.store(is_cold, Ordering::Relaxed);
+            }
+        }
+        if is_cold {
+            hint(number + HINTS..number + HINTS + 1);
         }
         for one in &wanted[piece.from..piece.to] {
             let event = decode(reader, one, &buffer, piece.place)?;

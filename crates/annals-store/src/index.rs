@@ -20,7 +20,7 @@ mod active;
 mod sealed;
 mod parts;
 
-pub(crate) use active::{Active, Settled, Spot, TypeCounts};
+pub(crate) use active::{Active, Settled, Spot, Termed, TypeCounts};
 pub(crate) use parts::{Marks, MarksWanted, Part, Parts, Range, Selection, select_newest};
 pub(crate) use sealed::{Cache, Census, MergeError, Pause, SealedPart, Workshop, joined, merge, write};
 pub(crate) use span::Span;

@@ -44,10 +44,10 @@
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
+mod index;
 mod record;
 mod admit;
 mod memory;
-mod index;
 mod options;
 mod state;
 mod shelf;

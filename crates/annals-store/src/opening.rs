@@ -16,7 +16,7 @@ use annals_log::{Frame, FrameKind, Opening, Reader, RecoveryReport, Writer};
 use tokio::sync::watch;
 
 use crate::core::Core;
-use crate::fetch::read_error;
+use crate::fetch::{Weather, read_error};
 use crate::index::{Active, Cache, Part, Parts, SealedPart};
 use crate::keeper::Keeper;
 use crate::mend::end_of;
@@ -95,6 +95,7 @@ fn core(
         index,
         queue,
         end: end.subscribe(),
+        weather: Weather::default(),
         mending: Mutex::default(),
         closed: AtomicBool::new(false),
         failed: AtomicBool::new(false),

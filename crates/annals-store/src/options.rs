@@ -45,12 +45,12 @@ pub struct IndexOptions {
 }
 
 impl Default for IndexOptions {
-    /// 32,768 events, 65,536 entries or 16 MiB of the log in a part; 16 MiB of files in memory.
+    /// 16,384 events, 65,536 entries or 8 MiB of the log in a part; 16 MiB of files in memory.
     fn default() -> Self {
         Self {
-            part_events_max: 32 << 10,
+            part_events_max: 16 << 10,
             part_entries_max: 64 << 10,
-            part_bytes_max: 16 << 20,
+            part_bytes_max: 8 << 20,
             cache_bytes_max: 16 << 20,
         }
     }

@@ -29,7 +29,7 @@ impl Core {
         let Selection { positions, finished } =
             self.ask(|core| core.select(&read.query, range, read.limit.max(1)))?;
         let wanted = self.ask(|core| core.wanted(&positions))?;
-        let events = fetch::events(&self.reader, &wanted, read.bytes)?;
+        let events = fetch::events(&self.reader, &self.weather, &wanted, read.bytes)?;
         let finished = finished && events.len() == wanted.len();
         let last = events.last().map(|event| event.position);
         let next = match read.direction {

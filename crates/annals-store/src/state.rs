@@ -69,7 +69,7 @@ impl State {
         for found in Batch::records(&frame.payload) {
             let body = frame.payload.slice(found.body..found.end);
             if found.is_numbered {
-                let event = record::read_event(&body)?;
+                let event = record::read_named(&body)?;
                 if let Some(position) = self.known(event.id) {
                     return Err(format!(
                         "event {} a second time, first at position {position}",

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals_core::event::{EventType, NewEvent};
-use annals_core::id::EventId;
+use annals_core::id::{CorrelationId, EventId};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
@@ -43,6 +43,32 @@ use postings::{Cursor, Postings};
 
 /// How many events of each type there are.
 pub(crate) type TypeCounts = BTreeMap<EventType, u64>;
+
+/// What an event is found by.
+pub(crate) trait Termed {
+    fn id(&self) -> EventId;
+    fn type_name(&self) -> &str;
+    fn tags(&self) -> impl Iterator<Item = &str>;
+    fn correlation(&self) -> Option<CorrelationId>;
+}
+
+impl Termed for NewEvent {
+    fn id(&self) -> EventId {
+        self.id
+    }
+
+    fn type_name(&self) -> &str {
+        self.event_type.as_str()
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().map(Tag::as_str)
+    }
+
+    fn correlation(&self) -> Option<CorrelationId> {
+        self.metadata.correlation
+    }
+}
 
 /// A commit group that is durable.
 #[derive(Debug, Clone, Copy)]
@@ -159,23 +185,23 @@ impl Active {
     }
 
     /// Enters the next event; its id must be new and its tags different from each other.
-    pub(crate) fn insert(&mut self, event: &NewEvent) {
+    pub(crate) fn insert(&mut self, event: &impl Termed) {
         let position = self.local_next();
         let before = self.pending_terms.len();
         let known = self.terms.len();
-        let of_type = self.enter(TermKind::Type, event.event_type.as_str().as_bytes(), position);
+        let of_type = self.enter(TermKind::Type, event.type_name().as_bytes(), position);
         if of_type as usize >= known {
-            self.types
-                .push((of_type, !self.types_before.contains_key(&event.event_type)));
+            let is_new = !self.types_before.contains_key(event.type_name());
+            self.types.push((of_type, is_new));
         }
-        for tag in &event.tags {
-            self.enter(TermKind::Tag, tag.as_str().as_bytes(), position);
+        for tag in event.tags() {
+            self.enter(TermKind::Tag, tag.as_bytes(), position);
         }
-        if let Some(correlation) = event.metadata.correlation {
+        if let Some(correlation) = event.correlation() {
             self.enter(TermKind::Correlation, correlation.as_uuid().as_bytes(), position);
         }
         self.type_at.push(of_type);
-        self.ids.push(event.id.as_uuid().into_bytes());
+        self.ids.push(event.id().as_uuid().into_bytes());
         self.pending.push((self.pending_terms.len() - before) as u32);
     }
 

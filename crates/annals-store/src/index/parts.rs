@@ -7,27 +7,24 @@
 use std::collections::BTreeMap;
 use std::ops::Range as Places;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use annals_core::event::EventType;
 use annals_core::id::EventId;
 use annals_core::mark::MarkKey;
 use annals_core::port::store::Direction;
-use annals_core::query::Query;
+use annals_core::query::{Query, QueryItem};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
 
 use super::active::Active;
 use super::list::Local;
-use super::sealed::SealedPart;
+use super::sealed::{COLD, SealedPart, is_timed};
 use super::select::{Found, select};
 use super::span::Span;
+use super::term::TermKind;
 use super::trouble::Trouble;
-
-/// A first page that took longer came from the medium, and so will the others: only then are hints worth their calls.
-/// Nothing but speed depends on this.
-const COLD: Duration = Duration::from_micros(25);
 
 /// Which positions to look at.
 #[derive(Debug, Clone, Copy)]
@@ -174,43 +171,58 @@ impl MarksWanted {
 
 /// All parts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Parts(Arc<Vec<Part>>);
+pub(crate) struct Parts {
+    all: Arc<Vec<Part>>,
+    /// The highest id in any file that tells its time: a new id mostly tells a later one, and is in no file then.
+    highest_timed: [u8; 16],
+}
 
 impl Parts {
     pub(crate) fn new(parts: Vec<Part>) -> Self {
-        Self(Arc::new(parts))
+        let highest = parts.iter().filter_map(|part| match part {
+            Part::Sealed(part) => Some(part.highest_timed()),
+            Part::Active(_) => None,
+        });
+        Self {
+            highest_timed: highest.max().unwrap_or_default(),
+            all: Arc::new(parts),
+        }
     }
 
     pub(crate) fn all(&self) -> &[Part] {
-        &self.0
+        &self.all
     }
 
     /// How many are in memory.
     pub(crate) fn waiting(&self) -> usize {
-        self.0
+        self.all
             .iter()
             .filter(|part| matches!(part, Part::Active(_)))
             .count()
     }
 
     pub(crate) fn push(&mut self, part: Part) {
-        Arc::make_mut(&mut self.0).push(part);
+        let mut parts = self.all.as_ref().clone();
+        parts.push(part);
+        *self = Self::new(parts);
     }
 
     /// Puts others in the place of some.
     pub(crate) fn replace(&mut self, places: Places<usize>, parts: Vec<Part>) {
-        Arc::make_mut(&mut self.0).splice(places, parts);
+        let mut all = self.all.as_ref().clone();
+        all.splice(places, parts);
+        *self = Self::new(all);
     }
 
     /// The position behind the last event.
     pub(crate) fn end(&self) -> u64 {
-        self.0.last().map_or(0, Part::end)
+        self.all.last().map_or(0, Part::end)
     }
 
     /// The part that holds a position.
     fn with(&self, position: u64) -> Option<&Part> {
-        let after = self.0.partition_point(|part| part.end() <= position);
-        self.0.get(after).filter(|part| part.first() <= position)
+        let after = self.all.partition_point(|part| part.end() <= position);
+        self.all.get(after).filter(|part| part.first() <= position)
     }
 
     /// Adds what matches in a range, until there are `limit`. `false`: there is more than that.
@@ -221,32 +233,42 @@ impl Parts {
         limit: usize,
         selection: &mut Selection,
     ) -> Result<bool, Trouble> {
-        let from = self.0.partition_point(|part| part.end() <= range.from);
-        let to = self.0.partition_point(|part| part.first() < range.to).max(from);
-        let parts = &self.0[from..to];
+        let from = self.all.partition_point(|part| part.end() <= range.from);
+        let to = self.all.partition_point(|part| part.first() < range.to).max(from);
+        let parts = &self.all[from..to];
         let forward = range.direction == Direction::Forward;
+        let mut watch = ColdWatch::new(parts, forward);
         for number in 0..parts.len() {
             let part = &parts[if forward { number } else { parts.len() - 1 - number }];
             let found = part.select(query, range, limit - selection.positions.len())?;
             if !selection.extend(part.first(), found) {
                 return Ok(false);
             }
+            watch.after(number, || terms_of(query))?;
         }
         Ok(true)
     }
 
     /// How many events of a tag are before a position.
     pub(crate) fn tagged(&self, tag: &Tag, before: u64) -> Result<u64, Trouble> {
-        let mut count = 0;
-        for part in self.0.iter().take_while(|part| part.first() < before) {
+        let to = self.all.partition_point(|part| part.first() < before);
+        let (parts, mut count) = (&self.all[..to], 0);
+        let mut watch = ColdWatch::new(parts, true);
+        for (number, part) in parts.iter().enumerate() {
             count += part.tagged(tag, before)? as u64;
+            watch.after(number, || vec![(TermKind::Tag, tag.as_str().as_bytes().to_vec())])?;
         }
         Ok(count)
     }
 
     /// Where an id is.
     pub(crate) fn position_of(&self, id: EventId) -> Result<Option<u64>, Trouble> {
-        for part in self.0.iter().rev() {
+        let bytes = id.as_uuid().into_bytes();
+        let only_in_memory = is_timed(&bytes) && bytes > self.highest_timed;
+        for part in self.all.iter().rev() {
+            if only_in_memory && matches!(part, Part::Sealed(_)) {
+                continue;
+            }
             if let Some(position) = part.position_of(id)? {
                 return Ok(Some(position));
             }
@@ -257,15 +279,9 @@ impl Parts {
     /// Where these events lie, in the same order; those that are not here are left out.
     pub(crate) fn spans(&self, positions: &[u64]) -> Result<Vec<(u64, Span)>, Trouble> {
         let mut spans = Vec::with_capacity(positions.len());
+        let began = Instant::now();
         let mut rest = positions;
-        while let Some(position) = rest.first() {
-            let part = self.with(*position);
-            // Those of one part stand side by side.
-            let inside =
-                |position: &u64| part.is_some_and(|part| (part.first()..part.end()).contains(position));
-            let count = rest.iter().take_while(|position| inside(position)).count().max(1);
-            let (of_part, others) = rest.split_at(count);
-            rest = others;
+        while let Some((part, of_part, others)) = self.split_part(rest) {
             match part {
                 Some(Part::Active(part)) => {
                     let found = of_part
@@ -273,11 +289,53 @@ impl Parts {
                         .filter_map(|position| Some((*position, part.span(*position)?)));
                     spans.extend(found);
                 }
-                Some(Part::Sealed(part)) => sealed_spans(part, of_part, &mut spans)?,
+                Some(Part::Sealed(part)) => {
+                    let mut places = part.places();
+                    for position in of_part {
+                        let span = places.span((position - part.stretch().first) as u32)?;
+                        let first = spans.is_empty();
+                        spans.extend(span.map(|span| (*position, span)));
+                        if first && began.elapsed() > COLD {
+                            self.hint_spans(&positions[1..])?;
+                        }
+                    }
+                }
                 None => {}
             }
+            rest = others;
         }
         Ok(spans)
+    }
+
+    /// Says that these places will be asked for.
+    fn hint_spans(&self, positions: &[u64]) -> Result<(), Trouble> {
+        let mut rest = positions;
+        while let Some((part, of_part, others)) = self.split_part(rest) {
+            if let Some(Part::Sealed(part)) = part {
+                let mut places = part.places();
+                for position in of_part {
+                    places.hint((position - part.stretch().first) as u32)?;
+                }
+            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// Of positions in order: the part the first one is in, those that are in it too, and the others.
+    fn split_part<'a, 'b>(
+        &'a self,
+        positions: &'b [u64],
+    ) -> Option<(Option<&'a Part>, &'b [u64], &'b [u64])> {
+        let part = self.with(*positions.first()?);
+        let inside = |position: &u64| part.is_some_and(|part| (part.first()..part.end()).contains(position));
+        let count = positions
+            .iter()
+            .take_while(|position| inside(position))
+            .count()
+            .max(1);
+        let (of_part, others) = positions.split_at(count);
+        Some((part, of_part, others))
     }
 
     /// Id and type of an event, if they are in memory.
@@ -290,8 +348,8 @@ impl Parts {
 
     /// How many events were recorded at or before a moment.
     pub(crate) fn count_at(&self, moment: Timestamp) -> Result<u64, Trouble> {
-        let older = self.0.partition_point(|part| part.newest() <= moment);
-        let Some(part) = self.0.get(older) else {
+        let older = self.all.partition_point(|part| part.newest() <= moment);
+        let Some(part) = self.all.get(older) else {
             return Ok(self.end());
         };
         let inside = match part {
@@ -303,7 +361,7 @@ impl Parts {
 
     /// What was written last of a mark; the outer `None`: nothing.
     pub(crate) fn mark(&self, key: &MarkKey) -> Result<Option<Option<Bytes>>, Trouble> {
-        for part in self.0.iter().rev() {
+        for part in self.all.iter().rev() {
             if let Some(written) = part.mark(key)? {
                 return Ok(Some(written));
             }
@@ -314,7 +372,7 @@ impl Parts {
     /// All marks that are wanted; removed ones may stand as none.
     pub(crate) fn marks(&self, wanted: &MarksWanted) -> Result<Marks, Trouble> {
         let mut marks = Marks::new();
-        for part in self.0.iter() {
+        for part in self.all.iter() {
             match part {
                 Part::Active(part) => {
                     let found = wanted.among(part.marks());
@@ -335,8 +393,8 @@ impl Parts {
 
     /// How many marks are set once these were written behind the first `parts` of all.
     pub(crate) fn marks_set(&self, parts: usize, written: &Marks) -> Result<u64, Trouble> {
-        let before = Self::new(self.0[..parts].to_vec());
-        let mut set = match before.0.last() {
+        let before = Self::new(self.all[..parts].to_vec());
+        let mut set = match before.all.last() {
             None => 0,
             Some(Part::Sealed(part)) => part.marks_set(),
             Some(Part::Active(part)) => self.marks_set(parts - 1, part.marks())?,
@@ -349,19 +407,67 @@ impl Parts {
     }
 }
 
-fn sealed_spans(part: &SealedPart, positions: &[u64], spans: &mut Vec<(u64, Span)>) -> Result<(), Trouble> {
-    let (first, mut places) = (part.stretch().first, part.places());
-    for (number, position) in positions.iter().enumerate() {
-        let began = (number == 0).then(Instant::now);
-        let span = places.span((position - first) as u32)?;
-        spans.extend(span.map(|span| (*position, span)));
-        if began.is_some_and(|began| began.elapsed() > COLD) {
-            for position in &positions[1..] {
-                places.hint((position - first) as u32)?;
-            }
+/// The terms that must be there for a query to match, as far as they are rare.
+fn terms_of(query: &Query) -> Vec<(TermKind, Vec<u8>)> {
+    let of_item = |item: &QueryItem| {
+        let tags = item
+            .tags
+            .iter()
+            .map(|tag| (TermKind::Tag, tag.as_str().as_bytes().to_vec()));
+        let correlation = item
+            .correlation
+            .map(|id| (TermKind::Correlation, id.as_uuid().as_bytes().to_vec()));
+        tags.chain(correlation).collect::<Vec<_>>()
+    };
+    query.items().iter().flat_map(of_item).collect()
+}
+
+/// Watches a walk over parts. Where the first file had to be read from the medium, so will the others: then the kernel is
+/// told of all that will be asked there, so that it is not waited for one page after the other.
+struct ColdWatch<'a> {
+    parts: &'a [Part],
+    forward: bool,
+    began: Option<Instant>,
+}
+
+impl<'a> ColdWatch<'a> {
+    fn new(parts: &'a [Part], forward: bool) -> Self {
+        Self {
+            parts,
+            forward,
+            began: (parts.len() > 2).then(Instant::now),
         }
     }
-    Ok(())
+
+    /// So many parts and one more were asked about these terms.
+    fn after(
+        &mut self,
+        number: usize,
+        terms: impl FnOnce() -> Vec<(TermKind, Vec<u8>)>,
+    ) -> Result<(), Trouble> {
+        let Some(began) = self.began.take() else {
+            return Ok(());
+        };
+        if began.elapsed() < COLD {
+            return Ok(());
+        }
+        let terms = terms();
+        let left = if self.forward {
+            number + 1..self.parts.len()
+        } else {
+            0..self.parts.len() - 1 - number
+        };
+        for filter in [true, false] {
+            for part in &self.parts[left.clone()] {
+                if let Part::Sealed(part) = part {
+                    terms
+                        .iter()
+                        .try_for_each(|(kind, bytes)| part.hint(*kind, bytes, filter))?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What matches among the events in memory at the end of the log, behind all parts: as [`Parts::select`].

@@ -21,10 +21,11 @@ mod census;
 mod build;
 mod merge;
 
-pub(crate) use assembly::Workshop;
+pub(crate) use assembly::{Workshop, is_timed};
 pub(crate) use build::write;
 pub(crate) use cache::Cache;
 pub(crate) use census::Census;
+pub(crate) use file::COLD;
 pub(crate) use merge::{MergeError, joined, merge};
 pub(crate) use part::SealedPart;
 pub(crate) use writer::Pause;

@@ -53,7 +53,7 @@ pub(super) enum Part {
 }
 
 /// Whether an id is of version 7 and tells its time.
-pub(super) fn is_timed(id: &[u8; 16]) -> bool {
+pub(crate) fn is_timed(id: &[u8; 16]) -> bool {
     id[6] >> 4 == 7
 }
 

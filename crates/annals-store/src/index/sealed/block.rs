@@ -113,9 +113,7 @@ impl Entries {
             return Some(false);
         }
         let mut at = self.at;
-        let shared = varint::take(content, &mut at)? as usize;
-        let rest = varint::take(content, &mut at)? as usize;
-        let value = varint::take(content, &mut at)? as usize;
+        let [shared, rest, value] = head(content, &mut at)?;
         let suffix = content.get(at..)?.get(..rest)?;
         if shared > self.key.len() {
             return None;
@@ -138,50 +136,90 @@ impl Entries {
 
     /// A walk whose next entry is the last whole one not behind a key, or the first of all.
     pub(super) fn near(page: &Page, key: &[u8]) -> Option<Self> {
-        let body = page.body();
-        let count = usize::from(u16::from_le_bytes(body.last_chunk::<2>().copied()?));
-        let table = body.len().checked_sub(2 * (count + 1))?;
-        let whole = |number: usize| {
-            let at = table + 2 * number;
-            usize::from(u16::from_le_bytes([body[at], body[at + 1]]))
-        };
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match whole_key(page.content(), whole(middle))? <= key {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
-        let at = if low == 0 { 0 } else { whole(low - 1) };
         Some(Self {
-            at,
+            at: whole_before(page, key)?,
             ..Self::default()
         })
     }
 }
 
+/// Where the last entry begins that stands whole and is not behind a key, or the first of all.
+fn whole_before(page: &Page, key: &[u8]) -> Option<usize> {
+    let body = page.body();
+    let count = usize::from(u16::from_le_bytes(body.last_chunk::<2>().copied()?));
+    let table = body.len().checked_sub(2 * (count + 1))?;
+    let whole = |number: usize| {
+        let at = table + 2 * number;
+        usize::from(u16::from_le_bytes([body[at], body[at + 1]]))
+    };
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match whole_key(page.content(), whole(middle))? <= key {
+            true => low = middle + 1,
+            false => high = middle,
+        }
+    }
+    Some(if low == 0 { 0 } else { whole(low - 1) })
+}
+
 /// The key of an entry that stands whole.
 fn whole_key(content: &[u8], mut at: usize) -> Option<&[u8]> {
-    if varint::take(content, &mut at)? != 0 {
-        return None;
-    }
-    let bytes = varint::take(content, &mut at)? as usize;
-    varint::take(content, &mut at)?;
+    let [shared, bytes, _] = head(content, &mut at)?;
+    (shared == 0).then_some(())?;
     content.get(at..)?.get(..bytes)
+}
+
+/// The three numbers an entry begins with: bytes shared, bytes that follow, bytes of the value.
+#[inline]
+fn head(content: &[u8], at: &mut usize) -> Option<[usize; 3]> {
+    // Nearly always each of them takes one byte.
+    if let Some([shared, rest, value]) = content.get(*at..*at + 3)
+        && (*shared | *rest | *value) < 0x80
+    {
+        *at += 3;
+        return Some([shared, rest, value].map(|byte| usize::from(*byte)));
+    }
+    let mut next = || varint::take(content, at).map(|number| number as usize);
+    Some([next()?, next()?, next()?])
 }
 
 /// The value of a key: `None`: the page makes no sense.
 pub(super) fn find<'a>(page: &'a Page, key: &[u8]) -> Option<Option<&'a [u8]>> {
-    let mut entries = Entries::near(page, key)?;
-    while entries.step(page)? {
-        match entries.key().cmp(key) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => return Some(Some(entries.value(page))),
-            std::cmp::Ordering::Greater => break,
+    let (value, is_it) = last_value(page, key)?;
+    Some(value.filter(|_| is_it))
+}
+
+/// The value of the last entry not behind a key, and whether it has this key. No key is put together on the way: it is
+/// enough to know how much of the wanted key the one before has.
+pub(super) fn last_value<'a>(page: &'a Page, key: &[u8]) -> Option<(Option<&'a [u8]>, bool)> {
+    let (content, mut at) = (page.content(), whole_before(page, key)?);
+    let (mut known, mut last) = (0, None);
+    while at < content.len() {
+        let [shared, rest, value] = head(content, &mut at)?;
+        let suffix = content.get(at..)?.get(..rest)?;
+        let end = (at + rest)
+            .checked_add(value)
+            .filter(|end| *end <= content.len())?;
+        // One that shares less is behind the key; one that shares more is before it, as the one before.
+        if shared < known {
+            break;
         }
+        let value = &content[at + rest..end];
+        if shared == known {
+            let wanted = &key[known..];
+            let same = shared_bytes(suffix, wanted);
+            match (suffix.get(same), wanted.get(same)) {
+                (None, None) => return Some((Some(value), true)),
+                (None, Some(_)) => {}
+                (Some(found), Some(wanted)) if found < wanted => {}
+                _ => break,
+            }
+            known += same;
+        }
+        (last, at) = (Some(value), end);
     }
-    Some(None)
+    Some((last, false))
 }
 
 /// A walk that stands at the last entry not behind a key, or at the first of all. `None`: the page makes no sense.
@@ -221,6 +259,8 @@ mod tests {
             assert_eq!(find(&page, &key), Some(expected), "{number}");
             let below = &keys[(number / 3).min(149)];
             assert_eq!(floor(&page, &key).unwrap().key(), below, "{number}");
+            let last = Some((Some(&below[below.len() - 1..]), expected.is_some()));
+            assert_eq!(last_value(&page, &key), last, "{number}");
         }
         assert_eq!(
             floor(&page, b"a").unwrap().key(),

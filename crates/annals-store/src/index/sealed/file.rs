@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use annals_log::disk::File;
 
@@ -15,6 +16,13 @@ use super::page::{Kind, PAGE_BYTES, Page, ROOM};
 
 /// Pages read at once from front to back.
 const WINDOW_PAGES: u32 = 64;
+
+/// A page that took longer came from the medium, and so will others: only then are hints worth their calls. Nothing but
+/// speed depends on this.
+pub(crate) const COLD: Duration = Duration::from_micros(25);
+
+/// Pages the kernel is told of around one that came from the medium.
+const NEIGHBOURS: u32 = 16;
 
 /// An open file.
 #[derive(Debug)]
@@ -132,7 +140,14 @@ impl PageFile {
             return Err(self.beyond(number));
         }
         let mut bytes = vec![0; PAGE_BYTES].into_boxed_slice();
+        let began = Instant::now();
         self.fill(&mut bytes, number)?;
+        if began.elapsed() > COLD {
+            // The pages around it will be wanted too, sooner or later, and cost little more.
+            let first = number / NEIGHBOURS * NEIGHBOURS;
+            let at = u64::from(first) * PAGE_BYTES as u64;
+            self.file.hint(at, u64::from(NEIGHBOURS) * PAGE_BYTES as u64);
+        }
         self.checked(bytes, number)
     }
 

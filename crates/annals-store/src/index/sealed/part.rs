@@ -113,6 +113,11 @@ impl SealedPart {
         u64::from(self.file.pages()) * PAGE_BYTES as u64
     }
 
+    /// The highest of its ids that tell their time; zeros if there are none.
+    pub(crate) fn highest_timed(&self) -> [u8; 16] {
+        self.header.timed_ids.1
+    }
+
     /// How many different terms it holds.
     pub(crate) fn terms(&self) -> u64 {
         self.header.terms.entries
@@ -153,11 +158,20 @@ impl SealedPart {
         if !self.may_hold(kind, bytes)? {
             return Ok(None);
         }
-        let mut term = Vec::with_capacity(bytes.len() + 1);
-        term.push(kind as u8);
-        term.extend_from_slice(bytes);
         let (file, root) = (&*self.file, self.header.terms);
-        Table { file, root }.get(&term, Stored::read)
+        Table { file, root }.get(&term_bytes(kind, bytes), Stored::read)
+    }
+
+    /// Says that a term will be asked about: first for its page of the filter, then, once that is there, for the rest.
+    pub(crate) fn hint(&self, kind: TermKind, bytes: &[u8], filter: bool) -> Result<(), Trouble> {
+        if filter {
+            let hash = hash(self.salt, kind, bytes);
+            self.file.hint(self.header.filter.page_of(hash));
+        } else if self.may_hold(kind, bytes)? {
+            let (file, root) = (&*self.file, self.header.terms);
+            Table { file, root }.hint(&term_bytes(kind, bytes))?;
+        }
+        Ok(())
     }
 
     /// How many events of a tag are before one of its positions.
@@ -223,6 +237,14 @@ impl SealedPart {
         }
         Ok(())
     }
+}
+
+/// The key of a term in its table.
+fn term_bytes(kind: TermKind, bytes: &[u8]) -> Vec<u8> {
+    let mut term = Vec::with_capacity(bytes.len() + 1);
+    term.push(kind as u8);
+    term.extend_from_slice(bytes);
+    term
 }
 
 fn type_at(bytes: &[u8], at: &mut usize) -> Option<(EventType, u64)> {

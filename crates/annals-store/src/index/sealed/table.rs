@@ -118,19 +118,40 @@ impl Table<'_> {
         key: &[u8],
         read: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, Trouble> {
+        let Some(number) = self.leaf(key)? else {
+            return Ok(None);
+        };
+        let page = self.file.page(number, Kind::Leaf)?;
+        let found = block::find(&page, key).ok_or_else(|| senseless(self.file, number))?;
+        let Some(value) = found else { return Ok(None) };
+        read(value).map(Some).ok_or_else(|| senseless(self.file, number))
+    }
+
+    /// Says that a key will be looked for.
+    pub(super) fn hint(&self, key: &[u8]) -> Result<(), Trouble> {
+        if let Some(number) = self.leaf(key)? {
+            self.file.hint(number);
+        }
+        Ok(())
+    }
+
+    /// The leaf in which a key is, if it is anywhere.
+    fn leaf(&self, key: &[u8]) -> Result<Option<u32>, Trouble> {
         if self.root.entries == 0 {
             return Ok(None);
         }
         let mut number = self.root.page;
         for _ in 0..self.root.depth {
             let page = self.file.page(number, Kind::Branch)?;
-            number = lead(&page, key).ok_or_else(|| senseless(self.file, number))?.1;
+            number = child(&page, key).ok_or_else(|| senseless(self.file, number))?;
         }
-        let page = self.file.page(number, Kind::Leaf)?;
-        let found = block::find(&page, key).ok_or_else(|| senseless(self.file, number))?;
-        let Some(value) = found else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| senseless(self.file, number))
+        Ok(Some(number))
     }
+}
+
+/// The page that leads to a key. The first one of all begins with the empty key, so there always is one.
+fn child(page: &Page, key: &[u8]) -> Option<u32> {
+    varint::take_u32(block::last_value(page, key)?.0?, &mut 0)
 }
 
 /// The entry that leads to a key, and the page it leads to.
