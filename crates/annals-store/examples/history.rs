@@ -70,10 +70,11 @@ fn main() -> Outcome<()> {
         None => all_parts(&plan),
         Some("fill") => runtime.block_on(fill(&plan)),
         Some("open") => opened(&plan).map(drop),
+        Some("settle") => settle(&plan),
         Some("warm") => runtime.block_on(reads(&plan, 20_000)),
         Some("cold") => runtime.block_on(reads(&plan, 200)),
         Some("tags") => runtime.block_on(tags(&plan)),
-        Some(other) => Err(format!("expected fill, open, warm, cold or tags, found {other}").into()),
+        Some(other) => Err(format!("expected fill, open, settle, warm, cold or tags, found {other}").into()),
     }
 }
 
@@ -85,6 +86,7 @@ fn all_parts(plan: &Plan) -> Outcome<()> {
     }
     part(plan, "fill")?;
     part(plan, "open")?;
+    part(plan, "settle")?;
     part(plan, "open")?;
     if forget(&plan.folder)? {
         part(plan, "open")?;
@@ -189,6 +191,27 @@ fn opened(plan: &Plan) -> Outcome<EmbeddedStore> {
     );
     memory();
     Ok(store)
+}
+
+/// Waits until the files of the index stay as many as they are.
+fn settle(plan: &Plan) -> Outcome<()> {
+    let store = opened(plan)?;
+    let (cpu, began) = (processor_time(), Instant::now());
+    let (files, mut last, mut changed) = (store.stats().index_files, store.stats().index_files, began);
+    while changed.elapsed() < Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = store.stats().index_files;
+        if now != last {
+            (last, changed) = (now, Instant::now());
+        }
+    }
+    let cpu = processor_time().zip(cpu).map(|(after, before)| after - before);
+    println!(
+        "{files} files of the index became {last} in {:.2?}, processor time {cpu:?}",
+        changed - began
+    );
+    memory();
+    Ok(())
 }
 
 async fn reads(plan: &Plan, rounds: u64) -> Outcome<()> {

@@ -38,9 +38,8 @@
 //! # }
 //! ```
 //!
-//! What this build does not do yet: the index lives in memory and is rebuilt from the log at every opening, so both
-//! memory and opening time grow with the history (at most 4,294,967,294 events); every log segment keeps one file
-//! open; a store that was opened to read only does not follow the node that writes.
+//! The index is kept in files beside the log, which are hints: memory and opening time do not grow with the history.
+//! A store that was opened to read only does not follow the node that writes.
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
