@@ -129,8 +129,25 @@ impl Running {
     }
 }
 
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Lets nobody wait for a thread that has ended, however it ended.
+struct EndOfKeeping<'a>(&'a Work);
+
+impl Drop for EndOfKeeping<'_> {
+    fn drop(&mut self) {
+        self.0.failing.store(true, Ordering::Release);
+        self.0.tell();
+    }
+}
+
 impl Work {
     fn run(&self, woken: &Receiver<()>) {
+        let _end = EndOfKeeping(self);
         loop {
             let next = match self.failing.load(Ordering::Acquire) {
                 true => woken.recv_timeout(AGAIN_AFTER),
@@ -162,6 +179,12 @@ impl Work {
         }
     }
 
+    /// Wakes the writer, if it waits.
+    fn tell(&self) {
+        let _done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sealed.notify_all();
+    }
+
     /// Makes the files of all parts that wait.
     fn seal_waiting(&self) {
         loop {
@@ -174,14 +197,12 @@ impl Work {
             match sealed {
                 None => self.failing.store(false, Ordering::Release),
                 Some(Ok(())) => {
-                    let _done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-                    self.sealed.notify_all();
+                    self.tell();
                     continue;
                 }
                 Some(Err(error)) => {
                     self.failed(&error);
-                    let _done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-                    self.sealed.notify_all();
+                    self.tell();
                 }
             }
             return;

@@ -17,6 +17,9 @@ use crate::index::{
 /// The folder of the files, inside that of the log.
 const FOLDER: &str = "index";
 
+/// How often the folder is looked at while another process makes files and takes others away.
+const LOOKS_MAX: u32 = 10;
+
 #[derive(Debug)]
 pub(crate) struct Shelf {
     disk: Arc<dyn Disk>,
@@ -72,6 +75,16 @@ impl Shelf {
 
     /// The files that follow each other from the beginning of the log on, the largest ones first.
     pub(crate) fn parts(&self) -> Vec<Arc<SealedPart>> {
+        for _ in 0..LOOKS_MAX {
+            if let Some(parts) = self.look() {
+                return parts;
+            }
+        }
+        Vec::new()
+    }
+
+    /// One look at the folder; none if files were taken away meanwhile, because others have taken their place.
+    fn look(&self) -> Option<Vec<Arc<SealedPart>>> {
         let mut names: Vec<Frames> = self.names().iter().filter_map(|name| Frames::of(name)).collect();
         names.sort_unstable_by_key(|frames| (frames.first, std::cmp::Reverse(frames.last)));
         let mut parts: Vec<Arc<SealedPart>> = Vec::new();
@@ -79,25 +92,23 @@ impl Shelf {
             let last = parts.last().map(|part| *part.stretch());
             let first = last.map_or(0, |last| last.last.number + 1);
             let from = names.partition_point(|frames| frames.first < first);
-            let candidates = names[from..].iter().take_while(|frames| frames.first == first);
-            let usable = candidates.filter_map(|frames| self.usable(*frames, last.as_ref()));
-            match usable.into_iter().next() {
+            let mut next = None;
+            for frames in names[from..].iter().take_while(|frames| frames.first == first) {
+                next = match self.open(*frames) {
+                    Ok(part) => Some(part).filter(|part| follows(part.stretch(), last.as_ref())),
+                    Err(trouble) if is_gone(&trouble) => return None,
+                    Err(trouble) => {
+                        tracing::warn!(%trouble, "an index file is passed over");
+                        None
+                    }
+                };
+                if next.is_some() {
+                    break;
+                }
+            }
+            match next {
                 Some(part) => parts.push(part),
-                None => return parts,
-            }
-        }
-    }
-
-    fn usable(&self, frames: Frames, last: Option<&Stretch>) -> Option<Arc<SealedPart>> {
-        match self.open(frames) {
-            Ok(part) => {
-                let (after, first) = (part.stretch().after, part.stretch().first);
-                let expected = (last.map(|last| last.last), last.map_or(0, Stretch::end));
-                ((after, first) == expected).then_some(part)
-            }
-            Err(trouble) => {
-                tracing::warn!(%trouble, "an index file is passed over");
-                None
+                None => return Some(parts),
             }
         }
     }
@@ -172,4 +183,14 @@ impl Shelf {
             }
         }
     }
+}
+
+/// Whether a part begins where another one ends.
+fn follows(part: &Stretch, last: Option<&Stretch>) -> bool {
+    let expected = (last.map(|last| last.last), last.map_or(0, Stretch::end));
+    (part.after, part.first) == expected
+}
+
+fn is_gone(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
