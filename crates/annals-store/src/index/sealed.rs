@@ -11,6 +11,7 @@ mod writer;
 mod block;
 mod table;
 mod filter;
+mod runs;
 mod lists;
 mod places;
 mod marks;
