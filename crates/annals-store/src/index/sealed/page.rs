@@ -16,6 +16,7 @@ use annals_log::Checksum;
 /// Bytes of a page.
 pub(super) const PAGE_BYTES: usize = 4_096;
 const HEAD_BYTES: usize = 8;
+static BLANK: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 /// Bytes of a page that hold content.
 pub(super) const ROOM: usize = PAGE_BYTES - HEAD_BYTES;
 
@@ -106,7 +107,7 @@ pub(super) fn append(
         end.len()
     );
     let start = out.len();
-    out.resize(start + PAGE_BYTES, 0);
+    out.extend_from_slice(&BLANK);
     let page = &mut out[start..];
     page[4] = kind as u8;
     page[6..8].copy_from_slice(&(content.len() as u16).to_le_bytes());
