@@ -1,4 +1,4 @@
-//! CRC-32/ISCSI, the one checksum of the log.
+//! CRC-32/ISCSI, the one checksum of the house.
 //!
 //! In: bytes. Out: 32 bits that change when any single burst of up to 32 bits in them does. A checksum is never used
 //! as a hash or as a proof against somebody who forges bytes.
@@ -6,19 +6,30 @@
 use crc_fast::{CrcAlgorithm, Digest};
 
 /// A checksum that is fed piece by piece.
-pub(crate) struct Checksum(Digest);
+#[derive(Debug)]
+pub struct Checksum(Digest);
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Checksum {
-    pub(crate) fn new() -> Self {
+    /// Of nothing yet.
+    pub fn new() -> Self {
         Self(Digest::new(CrcAlgorithm::Crc32Iscsi))
     }
 
-    pub(crate) fn with(mut self, bytes: &[u8]) -> Self {
+    /// Goes on with these bytes.
+    #[must_use]
+    pub fn with(mut self, bytes: &[u8]) -> Self {
         self.0.update(bytes);
         self
     }
 
-    pub(crate) fn finish(self) -> u32 {
+    /// The checksum of all bytes so far.
+    pub fn finish(self) -> u32 {
         // The algorithm has 32 bits; the upper half is always zero.
         self.0.finalize() as u32
     }

@@ -22,7 +22,7 @@ use crate::scan::{Step, Walk};
 use crate::segment::{FIRST_FRAME, Segment};
 
 /// Where the log goes on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Tail {
     pub(crate) segment: u32,
     pub(crate) place: u64,
@@ -32,6 +32,33 @@ pub(crate) struct Tail {
     pub(crate) sealed: bool,
     /// Where the last frame begins, and its bytes; none if there is no frame.
     pub(crate) last: Option<(u64, u64)>,
+}
+
+impl Tail {
+    /// Before anything was written.
+    pub(crate) const BEGINNING: Self = Self {
+        segment: 0,
+        place: FIRST_FRAME,
+        frames: 0,
+        first: 0,
+        previous: 0,
+        sealed: false,
+        last: None,
+    };
+
+    /// Behind a frame.
+    pub(crate) fn behind(frame: &Frame) -> Self {
+        let header = &frame.header;
+        Self {
+            segment: header.segment,
+            place: header.place + header.frame_bytes(),
+            frames: header.number + 1,
+            first: header.end(),
+            previous: frame.checksum,
+            sealed: header.kind == FrameKind::Seal,
+            last: Some((header.place, header.frame_bytes())),
+        }
+    }
 }
 
 /// Shows each valid frame to the caller; an `Err` tells what was found instead of sensible records.
@@ -47,6 +74,8 @@ pub(crate) struct Scan<'a> {
     tail: Tail,
     /// Where the tail's next frame should be and is not.
     stopped: Option<Stop>,
+    /// The end of what is not zero behind the tail.
+    written_to: Option<u64>,
 }
 
 /// Why a pass over the segments ended early.
@@ -73,11 +102,8 @@ struct Stop {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(files: &'a Files, visit: Visit<'a>, only_witnessed: bool) -> Self {
-        let tail = Tail {
-            place: FIRST_FRAME,
-            ..Tail::default()
-        };
+    /// A walk that begins at this tail; everything before it is known already.
+    pub(crate) fn new(files: &'a Files, tail: Tail, visit: Visit<'a>, only_witnessed: bool) -> Self {
         Self {
             files,
             visit,
@@ -85,6 +111,7 @@ impl<'a> Scan<'a> {
             kept_back: None,
             tail,
             stopped: None,
+            written_to: None,
         }
     }
 
@@ -173,15 +200,7 @@ impl<'a> Scan<'a> {
             return Err(Refusal::Suspected(self.damage_at_tail(expected, found)));
         }
         let before = self.tail;
-        self.tail = Tail {
-            segment: header.segment,
-            place: place + header.frame_bytes(),
-            frames: header.number + 1,
-            first: header.end(),
-            previous: frame.checksum,
-            sealed: header.kind == FrameKind::Seal,
-            last: Some((place, header.frame_bytes())),
-        };
+        self.tail = Tail::behind(&frame);
         self.stopped = None;
         if !self.only_witnessed {
             return Ok(self.show(&frame)?);
@@ -215,10 +234,8 @@ impl<'a> Scan<'a> {
     }
 
     /// Looks behind the tail for a frame that proves it is not the end.
-    fn judge(&self) -> Result<(), Refusal> {
-        if bug::is_planted(Bug::CutAtFirstBadFrame) {
-            return Ok(());
-        }
+    fn judge(&mut self) -> Result<(), Refusal> {
+        self.written_to = None;
         for segment in self.files.segments.iter().skip(self.tail.segment as usize) {
             let own = segment.number == self.tail.segment;
             let from = if own {
@@ -227,7 +244,12 @@ impl<'a> Scan<'a> {
                 FIRST_FRAME - ALIGNMENT as u64
             };
             let mut walk = Walk::new(segment.clone(), self.files.salt, from, segment.size);
-            let witness = walk.find_beyond().map_err(io_failed("read", &segment.path))?;
+            let survey = walk.survey().map_err(io_failed("read", &segment.path))?;
+            if own {
+                self.written_to = survey.written_to;
+            }
+            let believed = !bug::is_planted(Bug::CutAtFirstBadFrame);
+            let witness = survey.beyond.filter(|_| believed);
             if let Some(witness) = witness.filter(|witness| !own || witness.durable_to > self.tail.place) {
                 let expected = format!("frame {}", self.tail.frames);
                 let found = format!(
@@ -238,6 +260,11 @@ impl<'a> Scan<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The end of what is not zero behind the tail.
+    pub(crate) fn written_to(&self) -> Option<u64> {
+        self.written_to
     }
 
     /// The tail, and how many frames it leaves out.

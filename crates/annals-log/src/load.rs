@@ -10,8 +10,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::damage::Damage;
-use crate::disk::{Access, Disk, File, LockError};
+use crate::disk::LockError;
 use crate::frame::FORMAT;
+use crate::handles::Handles;
 use crate::scan::Walk;
 use crate::segment::{self, FIRST_FRAME, FileName, HeaderLook, Segment, SegmentHeader};
 
@@ -61,21 +62,30 @@ pub(crate) fn io_failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(
     }
 }
 
-/// The files of a log, opened, with their headers checked.
+/// The files of a log, their headers checked.
+#[derive(Debug)]
 pub(crate) struct Files {
+    pub(crate) handles: Arc<Handles>,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) salt: u64,
     pub(crate) unfinished: Vec<PathBuf>,
 }
 
-pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Files, OpenError> {
-    let mut files = Files {
-        segments: Vec::new(),
-        salt: 0,
-        unfinished: Vec::new(),
-    };
+impl Files {
+    fn none(handles: &Arc<Handles>) -> Self {
+        Self {
+            handles: handles.clone(),
+            segments: Vec::new(),
+            salt: 0,
+            unfinished: Vec::new(),
+        }
+    }
+}
+
+pub(crate) fn load(handles: &Arc<Handles>, dir: &Path) -> Result<Files, OpenError> {
+    let mut files = Files::none(handles);
     let mut numbers = Vec::new();
-    for name in disk.list(dir).map_err(io_failed("list", dir))? {
+    for name in handles.disk.list(dir).map_err(io_failed("list", dir))? {
         match FileName::of(&name) {
             FileName::Segment(number) => numbers.push(number),
             FileName::Unfinished => files.unfinished.push(dir.join(name)),
@@ -95,7 +105,7 @@ pub(crate) fn load(disk: &dyn Disk, dir: &Path) -> Result<Files, OpenError> {
             ));
         }
         let last = place + 1 == numbers.len();
-        open_segment(disk, dir, *number, last, &mut files)?;
+        open_segment(dir, *number, last, &mut files)?;
     }
     Ok(files)
 }
@@ -108,15 +118,11 @@ pub(crate) struct Salvage {
 }
 
 /// Opens what can be opened. Segments without a usable header are left out and told as damage.
-pub(crate) fn salvage(disk: &dyn Disk, dir: &Path) -> Result<Salvage, OpenError> {
-    let mut files = Files {
-        segments: Vec::new(),
-        salt: 0,
-        unfinished: Vec::new(),
-    };
+pub(crate) fn salvage(handles: &Arc<Handles>, dir: &Path) -> Result<Salvage, OpenError> {
+    let mut files = Files::none(handles);
     let mut damage = Vec::new();
     let mut numbers: Vec<u32> = Vec::new();
-    for name in disk.list(dir).map_err(io_failed("list", dir))? {
+    for name in handles.disk.list(dir).map_err(io_failed("list", dir))? {
         if let FileName::Segment(number) = FileName::of(&name) {
             numbers.push(number);
         }
@@ -124,7 +130,7 @@ pub(crate) fn salvage(disk: &dyn Disk, dir: &Path) -> Result<Salvage, OpenError>
     numbers.sort_unstable();
     for number in &numbers {
         let last = numbers.last() == Some(number);
-        match open_segment(disk, dir, *number, last, &mut files) {
+        match open_segment(dir, *number, last, &mut files) {
             Err(OpenError::Damaged(found)) => damage.push(found),
             other => other?,
         }
@@ -136,15 +142,12 @@ pub(crate) fn salvage(disk: &dyn Disk, dir: &Path) -> Result<Salvage, OpenError>
     })
 }
 
-fn open_segment(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u32,
-    last: bool,
-    files: &mut Files,
-) -> Result<(), OpenError> {
+fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Result<(), OpenError> {
     let path = segment::path_of(dir, number);
-    let file = disk.open(&path, Access::Read).map_err(io_failed("open", &path))?;
+    let file = files
+        .handles
+        .get(number, &path)
+        .map_err(io_failed("open", &path))?;
     let size = file.size().map_err(io_failed("measure", &path))?;
     let mut head = vec![0; FIRST_FRAME.min(size) as usize];
     file.read_at(&mut head, 0).map_err(io_failed("read", &path))?;
@@ -158,7 +161,7 @@ fn open_segment(
             });
         }
         HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
-        HeaderLook::Blank if last && is_blank(number, &path, &file, size)? => {
+        HeaderLook::Blank if last && is_blank(number, &path, size, &files.handles)? => {
             files.unfinished.push(path);
             return Ok(());
         }
@@ -191,21 +194,22 @@ fn open_segment(
     files.segments.push(Arc::new(Segment {
         number,
         path,
-        file,
         size,
+        handles: files.handles.clone(),
     }));
     Ok(())
 }
 
 /// Whether nothing was ever written to a file.
-fn is_blank(number: u32, path: &Path, file: &Arc<dyn File>, size: u64) -> Result<bool, OpenError> {
+fn is_blank(number: u32, path: &Path, size: u64, handles: &Arc<Handles>) -> Result<bool, OpenError> {
     let segment = Segment {
         number,
         path: path.to_owned(),
-        file: file.clone(),
         size,
+        handles: handles.clone(),
     };
-    Ok(end_of_writing(&Arc::new(segment), 0, 0)?.is_none())
+    let survey = Walk::new(Arc::new(segment), 0, 0, size).survey();
+    Ok(survey.map_err(io_failed("read", path))?.written_to.is_none())
 }
 
 /// An error that names a place.
@@ -221,14 +225,4 @@ pub(crate) fn damaged(
         expected: expected.into(),
         found: found.into(),
     })
-}
-
-/// The place behind the last byte that is not zero, if one lies at or behind this place.
-pub(crate) fn end_of_writing(
-    segment: &Arc<Segment>,
-    salt: u64,
-    place: u64,
-) -> Result<Option<u64>, OpenError> {
-    let mut walk = Walk::new(segment.clone(), salt, place, segment.size);
-    walk.last_written().map_err(io_failed("read", &segment.path))
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use crate::disk::Disk;
-use crate::segment::{CreateError, Segment, SegmentHeader, create};
+use crate::handles::Handles;
+use crate::segment::{CreateError, OpenSegment, SegmentHeader, create};
 
 /// Where segments are made ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,7 +25,7 @@ pub enum Prepare {
 
 #[derive(Debug)]
 pub(crate) struct Preparer {
-    disk: Arc<dyn Disk>,
+    handles: Arc<Handles>,
     dir: PathBuf,
     worker: Option<Worker>,
     state: State,
@@ -35,24 +35,24 @@ pub(crate) struct Preparer {
 enum State {
     Idle,
     Ordered,
-    Made(Result<Segment, CreateError>),
+    Made(Result<OpenSegment, CreateError>),
 }
 
 #[derive(Debug)]
 struct Worker {
     orders: Option<Sender<SegmentHeader>>,
-    made: Receiver<Result<Segment, CreateError>>,
+    made: Receiver<Result<OpenSegment, CreateError>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Preparer {
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, how: Prepare) -> Self {
+    pub(crate) fn new(handles: Arc<Handles>, dir: &Path, how: Prepare) -> Self {
         let worker = match how {
-            Prepare::Thread => Worker::start(disk.clone(), dir.to_owned()),
+            Prepare::Thread => Worker::start(handles.clone(), dir.to_owned()),
             Prepare::Inline => None,
         };
         Self {
-            disk,
+            handles,
             dir: dir.to_owned(),
             worker,
             state: State::Idle,
@@ -74,16 +74,17 @@ impl Preparer {
     }
 
     /// The segment ordered, or a new one if none was, if it failed, or if it is too small.
-    pub(crate) fn take(&mut self, header: SegmentHeader) -> Result<Segment, CreateError> {
+    pub(crate) fn take(&mut self, header: SegmentHeader) -> Result<OpenSegment, CreateError> {
         let made = match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => None,
             State::Made(made) => Some(made),
             State::Ordered => self.worker.as_ref().and_then(|worker| worker.made.recv().ok()),
         };
         match made {
-            Some(Ok(segment)) if segment.size >= header.size => Ok(segment),
+            Some(Ok(made)) if made.segment.size >= header.size => Ok(made),
             Some(Ok(small)) => {
-                self.disk.remove(&small.path).map_err(CreateError::Allocate)?;
+                let path = &small.segment.path;
+                self.handles.disk.remove(path).map_err(CreateError::Allocate)?;
                 self.make(&header)
             }
             Some(Err(CreateError::Allocate(_))) | None => self.make(&header),
@@ -91,19 +92,19 @@ impl Preparer {
         }
     }
 
-    fn make(&self, header: &SegmentHeader) -> Result<Segment, CreateError> {
-        create(&*self.disk, &self.dir, header)
+    fn make(&self, header: &SegmentHeader) -> Result<OpenSegment, CreateError> {
+        create(&self.handles, &self.dir, header)
     }
 }
 
 impl Worker {
     /// `None` if the system gives no thread: segments are then made where they are needed.
-    fn start(disk: Arc<dyn Disk>, dir: PathBuf) -> Option<Self> {
+    fn start(handles: Arc<Handles>, dir: PathBuf) -> Option<Self> {
         let (orders, ordered) = channel::<SegmentHeader>();
         let (done, made) = channel();
         let work = move || {
             for header in ordered {
-                if done.send(create(&*disk, &dir, &header)).is_err() {
+                if done.send(create(&handles, &dir, &header)).is_err() {
                     return;
                 }
             }

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::damage::Damage;
 use crate::frame::Frame;
+use crate::place::{Milestone, Place};
 use crate::scan::{Step, Walk};
 use crate::segment::{FIRST_FRAME, Segment};
 
@@ -52,15 +53,6 @@ pub enum ReadError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-/// A place in the log, as the writer sees it: a segment and a byte of its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Which segment.
-    pub segment: u32,
-    /// Which byte of its file.
-    pub at: u64,
 }
 
 /// What writer and readers share.
@@ -152,8 +144,8 @@ impl Reader {
         let segment = self.check(place, bytes)?;
         let mut buffer = vec![0; bytes as usize];
         let read = segment
-            .file
-            .read_at(&mut buffer, place.at)
+            .file()
+            .and_then(|file| file.read_at(&mut buffer, place.at))
             .map_err(|source| io_error(&segment, place.at, source))?;
         if (read as u64) < bytes {
             let (expected, found) = (format!("{bytes} bytes"), format!("{read}, where the file ends"));
@@ -164,8 +156,8 @@ impl Reader {
 
     /// Says that these bytes will be read soon.
     pub fn hint(&self, place: Place, bytes: u64) {
-        if let Some(segment) = self.shared.segment(place.segment) {
-            segment.file.hint(place.at, bytes);
+        if let Some(Ok(file)) = self.shared.segment(place.segment).map(|segment| segment.file()) {
+            file.hint(place.at, bytes);
         }
     }
 
@@ -185,9 +177,30 @@ impl Reader {
         }
     }
 
-    /// Every frame from the beginning to what is durable now, each checked; after an error the walk ends.
+    /// Every frame from the beginning to what is durable now, each checked. After an error the walk ends.
     pub fn frames(&self) -> Frames {
         Frames::new(self.clone())
+    }
+
+    /// Every frame behind this one to what is durable now, each checked.
+    ///
+    /// # Errors
+    /// As [`Reader::frame`]; [`ReadError::Damaged`] also if another frame stands there.
+    pub fn frames_after(&self, milestone: &Milestone) -> Result<Frames, ReadError> {
+        let frame = self.frame(milestone.frame)?;
+        let found = frame.milestone();
+        if found != *milestone {
+            let named =
+                |frame: &Milestone| format!("frame {} with checksum {:08x}", frame.number, frame.checksum);
+            return Err(self.damaged(milestone.frame, named(milestone), named(&found)));
+        }
+        let mut frames = self.frames();
+        let segment = self.check(milestone.frame, 1)?;
+        let (place, to) = (frame.end().at, self.end_in(&segment));
+        frames.number = milestone.number + 1;
+        frames.next_segment = segment.number + 1;
+        frames.walk = Some(Walk::new(segment, self.shared.salt, place, to));
+        Ok(frames)
     }
 
     /// An error that names a place of this log where bytes make no sense.
@@ -215,7 +228,8 @@ impl Reader {
         }
     }
 
-    pub(crate) fn salt(&self) -> u64 {
+    /// The number that tells this log from others.
+    pub fn salt(&self) -> u64 {
         self.shared.salt
     }
 

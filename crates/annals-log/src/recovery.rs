@@ -1,8 +1,8 @@
 //! Recovery: from files to a log that can be read and written.
 //!
-//! In: a directory after whatever happened to it. Out: the segments, the end, and a report; or damage, and then
-//! nothing was changed. Every frame is checked and shown to the caller on the way, so that indexes are built in the
-//! same pass.
+//! In: a directory after whatever happened to it, and possibly a frame up to which it is known. Out: the segments, the
+//! end, and a report; or damage, and then nothing was changed. Every frame behind the known one is checked and shown to
+//! the caller on the way, so that indexes are built in the same pass.
 //!
 //! Invariants:
 //! 1. Nothing is changed before everything was judged.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::bug::{self, Bug};
 use crate::disk::{Access, Disk};
 use crate::judge::{Scan, Tail, Visit};
-use crate::load::{OpenError, end_of_writing, io_failed, load};
+use crate::load::{Files, OpenError, io_failed};
 use crate::segment::Segment;
 
 /// What opening found and did.
@@ -23,8 +23,10 @@ use crate::segment::Segment;
 pub struct RecoveryReport {
     /// Segments with a header, the last one included.
     pub segments: u32,
-    /// Valid frames, seals included.
+    /// Valid frames, seals included, also those that were known and not read again.
     pub frames: u64,
+    /// How many of them were known and not read again.
+    pub known_frames: u64,
     /// The number the next numbered record will get.
     pub end: u64,
     /// Whether the log ended in a seal, so that nothing was in flight.
@@ -51,27 +53,25 @@ pub(crate) struct Found {
     pub(crate) report: RecoveryReport,
 }
 
-/// Reads and judges everything. With `only_witnessed`, a last frame that no later one vouches for is left out.
+/// Reads and judges everything behind a known tail. With `only_witnessed`, a last frame that no later one vouches for
+/// is left out.
 pub(crate) fn find(
-    disk: &dyn Disk,
-    dir: &Path,
+    files: Files,
+    known: Tail,
     visit: Visit<'_>,
     only_witnessed: bool,
 ) -> Result<Found, OpenError> {
-    let files = load(disk, dir)?;
-    let mut scan = Scan::new(&files, visit, only_witnessed);
+    let mut scan = Scan::new(&files, known, visit, only_witnessed);
     scan.run()?;
+    let written_to = scan.written_to();
     let (tail, withheld) = scan.finish();
-    let written_to = match files.segments.get(tail.segment as usize) {
-        Some(last) => end_of_writing(last, files.salt, tail.place)?,
-        None => None,
-    };
     let kept = files.segments.len().min(tail.segment as usize + 1);
     let mut empty = files.unfinished;
     empty.extend(files.segments[kept..].iter().map(|segment| segment.path.clone()));
     let report = RecoveryReport {
         segments: kept as u32,
         frames: tail.frames,
+        known_frames: known.frames,
         end: tail.first,
         sealed: tail.sealed,
         withheld_frames: withheld,
@@ -108,8 +108,8 @@ pub(crate) fn repair(disk: &dyn Disk, dir: &Path, found: &mut Found) -> Result<(
         if let Some((place, bytes)) = found.tail.last {
             let mut frame = vec![0; bytes as usize];
             segment
-                .file
-                .read_at(&mut frame, place)
+                .file()
+                .and_then(|file| file.read_at(&mut frame, place))
                 .map_err(io_failed("read", path))?;
             file.write_at(&frame, place)
                 .map_err(io_failed("write the last frame of", path))?;

@@ -1,7 +1,7 @@
 //! Walking a segment, frame by frame, every one checked.
 //!
-//! In: a segment and a place. Out: frames, or where and why the walk ended, and whether a valid frame lies anywhere
-//! beyond. Reads large pieces; never holds more than one piece or one frame. Does not decide what an end means: that
+//! In: a segment and a place. Out: frames, or where and why the walk ended, and whether a valid frame or anything else
+//! lies beyond. Reads large pieces; never holds more than one piece or one frame. Does not decide what an end means: that
 //! is recovery's part.
 
 use std::io;
@@ -16,6 +16,8 @@ use crate::segment::Segment;
 
 /// How much is read at once, in bytes.
 const PIECE_BYTES: u64 = 1 << 20;
+/// How much is read at once where mostly zeros are expected, in bytes.
+const SURVEY_BYTES: usize = 256 << 10;
 
 /// One step of a walk.
 #[derive(Debug)]
@@ -25,6 +27,15 @@ pub(crate) enum Step {
     End,
     Newer(u16),
     Bad(String, String),
+}
+
+/// What a survey found.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// The first valid frame that begins anywhere after the place where the walk stands.
+    pub(crate) beyond: Option<FrameHeader>,
+    /// The place after the last byte that is not zero, if any is not.
+    pub(crate) written_to: Option<u64>,
 }
 
 /// A walk through one segment.
@@ -106,45 +117,47 @@ impl Walk {
         }
         let size = bytes.max(PIECE_BYTES).min(self.to.saturating_sub(at));
         let mut piece = vec![0; size as usize];
-        let read = self.segment.file.read_at(&mut piece, at)?;
+        let read = self.segment.file()?.read_at(&mut piece, at)?;
         piece.truncate(read);
         (self.piece, self.piece_at) = (Bytes::from(piece), at);
         Ok(self.piece.slice(..(bytes as usize).min(read)))
     }
 
-    /// The first valid frame that begins anywhere after the place where the walk stands.
-    pub(crate) fn find_beyond(&mut self) -> io::Result<Option<FrameHeader>> {
-        let mut place = self.place + ALIGNMENT as u64;
-        while place + FRAME_HEADER_BYTES as u64 <= self.to {
-            let piece = self.bytes(place, PIECE_BYTES.min(self.to - place))?;
-            let Some(skip) = candidate(&piece) else {
-                // The last bytes may be the beginning of a magic only if they are aligned, so none is cut in two.
-                place += (piece.len() as u64)
-                    .next_multiple_of(ALIGNMENT as u64)
-                    .max(ALIGNMENT as u64);
-                continue;
-            };
-            place += skip as u64;
-            if let Step::Frame(frame) = self.look_at(place)? {
-                return Ok(Some(frame.header));
-            }
-            place += ALIGNMENT as u64;
-        }
-        Ok(None)
-    }
-
-    /// The place after the last byte that is not zero, if one lies at or after the place where the walk stands.
-    pub(crate) fn last_written(&mut self) -> io::Result<Option<u64>> {
-        let (mut at, mut last) = (self.place, None);
+    /// What lies from the place where the walk stands to its end: most of it zeros, which are passed over fast.
+    pub(crate) fn survey(&mut self) -> io::Result<Survey> {
+        let mut survey = Survey::default();
+        let file = self.segment.file()?;
+        let mut buffer = vec![0; SURVEY_BYTES];
+        let mut at = self.place;
         while at < self.to {
-            let piece = self.bytes(at, PIECE_BYTES.min(self.to - at))?;
+            let size = (SURVEY_BYTES as u64).min(self.to - at) as usize;
+            let read = file.read_at(&mut buffer[..size], at)?;
+            let piece = &buffer[..read];
             if piece.is_empty() {
                 break;
             }
-            last = written_end(&piece).map(|end| at + end as u64).or(last);
-            at += piece.len() as u64;
+            if let Some(end) = written_end(piece) {
+                survey.written_to = Some(at + end as u64);
+                if survey.beyond.is_none() {
+                    survey.beyond = self.first_frame(piece, at)?;
+                }
+            }
+            at += read as u64;
         }
-        Ok(last)
+        Ok(survey)
+    }
+
+    /// The first valid frame that begins in a piece, and after the place where the walk stands.
+    fn first_frame(&mut self, piece: &[u8], at: u64) -> io::Result<Option<FrameHeader>> {
+        for skip in candidates(piece) {
+            let place = at + skip as u64;
+            if place > self.place
+                && let Step::Frame(frame) = self.look_at(place)?
+            {
+                return Ok(Some(frame.header));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -156,21 +169,17 @@ fn is_blank(block: &[u8]) -> bool {
     block == &ZEROS[..block.len()]
 }
 
-/// The first aligned place in a piece where a frame may begin.
-fn candidate(piece: &[u8]) -> Option<usize> {
-    let blocks = piece
-        .chunks(BLOCK)
-        .enumerate()
-        .filter(|(_, block)| !is_blank(block));
-    for (number, block) in blocks {
-        if let Some(chunk) = block
-            .chunks(ALIGNMENT)
-            .position(|chunk| chunk.starts_with(&MAGIC))
-        {
-            return Some(number * BLOCK + chunk * ALIGNMENT);
-        }
-    }
-    None
+/// The aligned places in a piece where a frame may begin.
+fn candidates(piece: &[u8]) -> impl Iterator<Item = usize> {
+    let blocks = piece.chunks(BLOCK).enumerate();
+    blocks
+        .filter(|(_, block)| !is_blank(block))
+        .flat_map(|(number, block)| {
+            let chunks = block.chunks(ALIGNMENT).enumerate();
+            chunks
+                .filter(|(_, chunk)| chunk.starts_with(&MAGIC))
+                .map(move |(chunk, _)| number * BLOCK + chunk * ALIGNMENT)
+        })
 }
 
 /// The end of what is not zero in a piece.

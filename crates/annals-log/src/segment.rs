@@ -25,6 +25,7 @@ use crate::bug::{self, Bug};
 use crate::checksum::Checksum;
 use crate::disk::{Disk, File};
 use crate::frame::FORMAT;
+use crate::handles::Handles;
 
 /// Where the first frame may begin, in bytes.
 pub(crate) const FIRST_FRAME: u64 = 512;
@@ -40,14 +41,21 @@ const HEADER_BYTES: usize = 64;
 const ENDING: &str = ".seg";
 const UNFINISHED_ENDING: &str = ".seg.tmp";
 
-/// An open segment.
-#[derive(Debug)]
+/// A segment whose header was checked. Its file is opened when it is read.
+#[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) number: u32,
     pub(crate) path: PathBuf,
-    pub(crate) file: Arc<dyn File>,
     /// Bytes of the file.
     pub(crate) size: u64,
+    pub(crate) handles: Arc<Handles>,
+}
+
+/// A segment open to be written.
+#[derive(Debug)]
+pub(crate) struct OpenSegment {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) file: Arc<dyn File>,
 }
 
 /// What a segment's header says.
@@ -84,6 +92,13 @@ pub(crate) enum CreateError {
     Allocate(io::Error),
     /// Its name could not be made durable.
     FlushDir(io::Error),
+}
+
+impl Segment {
+    /// Its file, to read from.
+    pub(crate) fn file(&self) -> io::Result<Arc<dyn File>> {
+        self.handles.get(self.number, &self.path)
+    }
 }
 
 impl SegmentHeader {
@@ -168,7 +183,12 @@ pub(crate) fn path_of(dir: &Path, number: u32) -> PathBuf {
 }
 
 /// Makes a segment: zeros, header, flush, name, flush of the directory.
-pub(crate) fn create(disk: &dyn Disk, dir: &Path, header: &SegmentHeader) -> Result<Segment, CreateError> {
+pub(crate) fn create(
+    handles: &Arc<Handles>,
+    dir: &Path,
+    header: &SegmentHeader,
+) -> Result<OpenSegment, CreateError> {
+    let disk = &*handles.disk;
     let unfinished = dir.join(format!("{:010}{UNFINISHED_ENDING}", header.number));
     let path = path_of(dir, header.number);
     let named =
@@ -184,12 +204,15 @@ pub(crate) fn create(disk: &dyn Disk, dir: &Path, header: &SegmentHeader) -> Res
     if !bug::is_planted(Bug::SkipDirectoryFlush) {
         disk.flush_dir(dir).map_err(CreateError::FlushDir)?;
     }
-    Ok(Segment {
+    // An empty segment of this number may have been looked at and taken away before.
+    handles.forget(header.number);
+    let segment = Arc::new(Segment {
         number: header.number,
         path,
-        file,
         size: header.size,
-    })
+        handles: handles.clone(),
+    });
+    Ok(OpenSegment { segment, file })
 }
 
 fn fill(disk: &dyn Disk, path: &Path, header: &SegmentHeader) -> io::Result<Arc<dyn File>> {

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use crate::damage::Damage;
 use crate::disk::Disk;
 use crate::frame::{Frame, FrameHeader, FrameKind};
+use crate::handles::Handles;
 use crate::load::{OpenError, Salvage, salvage};
-use crate::reader::{Place, ReadError, Reader, Shared};
+use crate::place::Place;
+use crate::reader::{ReadError, Reader, Shared};
 use crate::scan::{Step, Walk};
 use crate::segment::FIRST_FRAME;
+use crate::writer::LogOptions;
 
 /// What a verification saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,13 +61,22 @@ impl Reader {
     }
 }
 
+/// The number that tells the log in a directory from others, if one of its segments has a header that can be read.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn salt_of(disk: Arc<dyn Disk>, dir: &Path) -> Result<Option<u64>, OpenError> {
+    let found = salvage(&Handles::new(disk, LogOptions::default().open_files_max), dir)?;
+    Ok((!found.segments.is_empty()).then_some(found.salt))
+}
+
 /// Checks the files of a directory as far as they can be read, without a lock and without changing anything. Where a
 /// log ends is not known here: bytes behind the last frame count as torn, not as damage. Works beside a writer.
 ///
 /// # Errors
 /// [`OpenError::Io`] if the disk fails; [`OpenError::NewerFormat`] if a segment has a format this build cannot read.
 pub fn inspect(
-    disk: &dyn Disk,
+    disk: Arc<dyn Disk>,
     dir: &Path,
     visit: &mut dyn FnMut(&Frame) -> Result<(), String>,
 ) -> Result<VerifyReport, OpenError> {
@@ -72,7 +84,7 @@ pub fn inspect(
         segments,
         salt,
         damage,
-    } = salvage(disk, dir)?;
+    } = salvage(&Handles::new(disk, LogOptions::default().open_files_max), dir)?;
     let report = VerifyReport {
         damage,
         ..VerifyReport::default()
@@ -196,9 +208,9 @@ impl<'a> Check<'a> {
                 expected,
                 found,
             };
-            let Some(header) = walk.find_beyond().map_err(|source| io(place.at, source))? else {
-                let written = walk.last_written().map_err(|source| io(place.at, source))?;
-                let torn_bytes = written.map_or(0, |written| written - place.at);
+            let survey = walk.survey().map_err(|source| io(place.at, source))?;
+            let Some(header) = survey.beyond else {
+                let torn_bytes = survey.written_to.map_or(0, |written| written - place.at);
                 self.gap.get_or_insert(Gap {
                     place,
                     damage,

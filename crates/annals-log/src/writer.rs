@@ -18,13 +18,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 use crate::bug::{self, Bug};
-use crate::disk::{Disk, Lock, WriteError};
+use crate::disk::{File, Lock, WriteError};
 use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX, frame_bytes, seal_bytes};
 use crate::group::Group;
+use crate::handles::Handles;
 use crate::judge::Tail;
+use crate::place::{Milestone, Place};
 use crate::prepare::{Prepare, Preparer};
-use crate::reader::{Place, Shared};
-use crate::segment::{CreateError, FIRST_FRAME, SEGMENT_BYTES_LIMIT, Segment, SegmentHeader};
+use crate::reader::Shared;
+use crate::segment::{CreateError, FIRST_FRAME, OpenSegment, SEGMENT_BYTES_LIMIT, Segment, SegmentHeader};
 
 /// Segments are made in multiples of this, in bytes.
 const SEGMENT_STEP_BYTES: u64 = 4_096;
@@ -38,15 +40,18 @@ pub struct LogOptions {
     pub segment_bytes_max: u64,
     /// Where segments are made ahead.
     pub prepare: Prepare,
+    /// Segments whose files readers keep open; others are opened again when they are read.
+    pub open_files_max: usize,
 }
 
 impl Default for LogOptions {
-    /// 1 MiB growing to 64 MiB, made on a thread.
+    /// 1 MiB growing to 64 MiB, made on a thread; 64 open files.
     fn default() -> Self {
         Self {
             segment_bytes_first: 1 << 20,
             segment_bytes_max: 64 << 20,
             prepare: Prepare::Thread,
+            open_files_max: 64,
         }
     }
 }
@@ -75,8 +80,12 @@ pub enum CommitError {
 /// Where a group went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
+    /// Its frame.
+    pub milestone: Milestone,
     /// Where its frame begins.
     pub frame: Place,
+    /// Where its frame ends.
+    pub end: Place,
     /// The number of its first numbered record.
     pub first: u64,
 }
@@ -97,6 +106,7 @@ pub struct Writer {
     options: LogOptions,
     preparer: Preparer,
     segment: Arc<Segment>,
+    file: Arc<dyn File>,
     place: u64,
     frames: u64,
     first: u64,
@@ -109,17 +119,18 @@ pub struct Writer {
 
 impl Writer {
     pub(crate) fn new(
-        disk: Arc<dyn Disk>,
+        handles: Arc<Handles>,
         dir: PathBuf,
         options: LogOptions,
-        (shared, segment, tail): (Arc<Shared>, Arc<Segment>, Tail),
+        (shared, last, tail): (Arc<Shared>, OpenSegment, Tail),
         lock: Box<dyn Lock>,
     ) -> Self {
         Self {
             shared,
             options,
-            preparer: Preparer::new(disk, &dir, options.prepare),
-            segment,
+            preparer: Preparer::new(handles, &dir, options.prepare),
+            segment: last.segment,
+            file: last.file,
             place: tail.place,
             frames: tail.frames,
             first: tail.first,
@@ -164,10 +175,7 @@ impl Writer {
         }
         self.make_room(frame_bytes(group.payload_bytes()) as u64)?;
         let (numbered, unnumbered) = (group.numbered(), group.unnumbered());
-        let committed = Committed {
-            frame: self.here(),
-            first: self.first,
-        };
+        let (frame, number, first) = (self.here(), self.frames, self.first);
         self.write(
             FrameKind::Records,
             (numbered, unnumbered),
@@ -175,7 +183,17 @@ impl Writer {
             &mut group.buffer,
         )?;
         self.prepare_next();
-        Ok(committed)
+        let milestone = Milestone {
+            frame,
+            number,
+            checksum: self.previous,
+        };
+        Ok(Committed {
+            milestone,
+            frame,
+            end: self.here(),
+            first,
+        })
     }
 
     /// Writes a seal, which proves from now on that everything before it was durable. Does nothing if the log is
@@ -266,7 +284,7 @@ impl Writer {
     }
 
     fn write_flushed(&mut self, bytes: &[u8]) -> Result<(), CommitError> {
-        let file = self.segment.file.clone();
+        let file = &self.file;
         let written = if bug::is_planted(Bug::AcknowledgeUnflushed) {
             file.write_at(bytes, self.place).map_err(WriteError::Write)
         } else {
@@ -293,7 +311,7 @@ impl Writer {
         if bug::is_planted(Bug::KeepCutWrite) {
             return Err(CommitError::NotWritten(source));
         }
-        match self.segment.file.write_at_flushed(&vec![0; bytes], self.place) {
+        match self.file.write_at_flushed(&vec![0; bytes], self.place) {
             Ok(()) => Err(CommitError::NotWritten(source)),
             Err(again) => {
                 self.stop(format!(
@@ -312,8 +330,8 @@ impl Writer {
         }
         let header = self.next_header(frame);
         match self.preparer.take(header) {
-            Ok(segment) => {
-                self.segment = Arc::new(segment);
+            Ok(OpenSegment { segment, file }) => {
+                (self.segment, self.file) = (segment, file);
                 self.place = FIRST_FRAME;
                 self.shared.add(self.segment.clone());
                 Ok(())

@@ -14,38 +14,43 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use annals_core::condition::{Condition, Conflict};
-use annals_core::event::NewEvent;
+use annals_core::event::EventType;
+use annals_core::id::EventId;
 use annals_core::mark::MarkKey;
-use annals_core::port::store::{AppendError, Appended, Direction};
+use annals_core::port::store::{AppendError, Appended, Direction, ReadError};
 use annals_core::position::{Position, Revision};
 use annals_core::query::Query;
 use annals_core::time::{Clock, Timestamp};
 use annals_log::bug::{self, Bug};
-use annals_log::{Batch, CommitError, Committed, Group, RECORD_HEADER_BYTES, Writer};
+use annals_log::{Batch, CommitError, Committed, Group, Writer};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use crate::core::Core;
-use crate::fetch;
-use crate::index::{EVENTS_MAX, Range};
+use crate::fetch::{self, Wanted};
+use crate::index::{Range, Settled};
+use crate::keeper::Keeper;
 use crate::queue::Job;
-use crate::state::{State, narrow, widen};
+use crate::state::spot;
 
 /// The one that writes. Lives on the writer's thread.
 pub(crate) struct Committer {
     core: Arc<Core>,
+    keeper: Arc<Keeper>,
     writer: Writer,
     clock: Arc<dyn Clock>,
     end: watch::Sender<Position>,
     group: Group,
     group_bytes_max: usize,
     /// Appends of this group that were accepted: their first positions, and the jobs.
-    accepted: Vec<(u32, Job)>,
+    accepted: Vec<(u64, Job)>,
     /// Where each accepted append begins in the frame.
     places: Vec<u32>,
     /// Marks of this group, not durable yet.
     marks: HashMap<MarkKey, Option<Bytes>>,
     answers: Vec<Answer>,
+    /// Why the index can take no more, if so.
+    overwhelmed: Option<String>,
 }
 
 type Reply = oneshot::Sender<Result<Appended, AppendError>>;
@@ -59,7 +64,7 @@ struct Answer {
 
 impl Committer {
     pub(crate) fn new(
-        core: Arc<Core>,
+        (core, keeper): (Arc<Core>, Arc<Keeper>),
         writer: Writer,
         clock: Arc<dyn Clock>,
         end: watch::Sender<Position>,
@@ -67,6 +72,7 @@ impl Committer {
     ) -> Self {
         Self {
             core,
+            keeper,
             writer,
             clock,
             end,
@@ -76,13 +82,17 @@ impl Committer {
             places: Vec::new(),
             marks: HashMap::new(),
             answers: Vec::new(),
+            overwhelmed: None,
         }
     }
 
     /// Decides and commits everything, in as many groups as the bytes ask for.
     pub(crate) fn run(&mut self, mut jobs: VecDeque<Job>) {
         while !jobs.is_empty() {
-            let recorded = self.clock.now().max(self.core.state.read().newest);
+            if self.overwhelmed.is_some() {
+                self.overwhelmed = self.keeper.overwhelmed();
+            }
+            let recorded = self.clock.now().max(self.core.state.read().newest());
             while let Some(job) = self.next_fitting(&mut jobs) {
                 self.take(job, recorded);
             }
@@ -130,70 +140,64 @@ impl Committer {
         if let Some(first_outcome) = self.already_there(job, recorded)? {
             return Ok(Some(first_outcome));
         }
-        let state = self.core.state.read();
         for (number, condition) in job.conditions.iter().enumerate() {
-            self.check(&state, number, condition)?;
+            self.check(number, condition)?;
         }
-        if u64::from(state.index.next()) + job.events.len() as u64 > EVENTS_MAX {
-            return Err(AppendError::Full(format!(
-                "this build holds at most {EVENTS_MAX} events in one store"
-            )));
+        match &self.overwhelmed {
+            Some(reason) => Err(AppendError::Full(reason.clone())),
+            None => Ok(None),
         }
-        Ok(None)
+    }
+
+    fn position_of(&self, id: EventId) -> Result<Option<u64>, AppendError> {
+        self.core
+            .ask(|core| core.position_of(id))
+            .map_err(|error| unanswered(&error))
     }
 
     /// The first outcome, if all events are there already, side by side and with the same content.
     fn already_there(&self, job: &Job, recorded: Timestamp) -> Result<Option<Appended>, AppendError> {
-        let state = self.core.state.read();
-        let known = |event: &NewEvent| {
-            state
-                .index
-                .position_of(event.id)
-                .map(|position| (event.id, position))
-        };
-        let Some((id, position)) = job.events.iter().find_map(known) else {
+        let known = self.core.ask(|core| core.first_known(&job.events));
+        let Some((id, position)) = known.map_err(|error| unanswered(&error))? else {
             return Ok(None);
         };
         let taken = AppendError::IdTaken {
             id,
-            position: widen(position),
+            position: Position::new(position),
         };
-        let Some(first) = state.index.position_of(job.events[0].id) else {
+        let Some(first) = self.position_of(job.events[0].id)? else {
             return Err(taken);
         };
-        let side_by_side = job
-            .events
-            .iter()
-            .zip(first..)
-            .all(|(event, at)| state.index.position_of(event.id) == Some(at));
-        if !side_by_side {
-            return Err(taken);
+        for (event, at) in job.events.iter().zip(first..) {
+            if self.position_of(event.id)? != Some(at) {
+                return Err(taken);
+            }
         }
-        let durable = first < state.end;
-        let first_recorded = if durable {
-            state.index.recorded(first)
-        } else {
-            Some(recorded)
-        };
-        drop(state);
         for (body, at) in numbered_bodies(&job.batch).zip(first..) {
             if self.stored_body(at)? != body {
                 return Err(taken);
             }
         }
+        let durable = self.durable(first)?.map(|wanted| wanted.span.recorded);
         Ok(Some(Appended {
-            first: widen(first),
+            first: Position::new(first),
             count: job.events.len() as u64,
-            recorded: first_recorded.unwrap_or(recorded),
+            recorded: durable.unwrap_or(recorded),
             duplicate: true,
         }))
     }
 
+    /// What is needed to fetch an event, if it is durable.
+    fn durable(&self, position: u64) -> Result<Option<Wanted>, AppendError> {
+        let wanted = self.core.ask(|core| core.wanted(&[position]));
+        Ok(wanted.map_err(|error| unanswered(&error))?.pop())
+    }
+
     /// The encoded event at a position, durable or in this very group.
-    fn stored_body(&self, position: u32) -> Result<Bytes, AppendError> {
+    fn stored_body(&self, position: u64) -> Result<Bytes, AppendError> {
         let group = self.accepted.partition_point(|(first, _)| *first <= position);
         if let Some((first, job)) = group.checked_sub(1).map(|last| &self.accepted[last])
-            && (position - first) < job.events.len() as u32
+            && (position - first) < job.events.len() as u64
         {
             let body = numbered_bodies(&job.batch)
                 .nth((position - first) as usize)
@@ -202,18 +206,17 @@ impl Committer {
         }
         let unreadable =
             |reason: String| AppendError::Unknown(format!("its first copy cannot be read: {reason}"));
-        let wanted = self
-            .core
-            .wanted(&self.core.state.read(), position)
-            .map_err(|error| unreadable(error.to_string()))?;
+        let wanted = self.durable(position)?;
+        let wanted = wanted.ok_or_else(|| unreadable(format!("nothing is at position {position}")))?;
         fetch::body(&self.core.reader, &wanted).map_err(|error| unreadable(error.to_string()))
     }
 
-    fn check(&self, state: &State, number: usize, condition: &Condition) -> Result<(), Conflict> {
+    fn check(&self, number: usize, condition: &Condition) -> Result<(), AppendError> {
         match condition {
-            Condition::NoMatch { query, from } => check_no_match(state, number, query, *from),
+            Condition::NoMatch { query, from } => self.check_no_match(number, query, *from),
             Condition::TagAt { tag, expected } => {
-                let count = state.index.tagged(tag, u32::MAX) as u64;
+                let count = self.core.ask(|core| core.tagged(tag, u64::MAX));
+                let count = count.map_err(|error| unanswered(&error))?;
                 let found = count.checked_sub(1).map(Revision::new);
                 let (tag, expected) = (tag.clone(), *expected);
                 if found == expected {
@@ -224,13 +227,16 @@ impl Committer {
                         tag,
                         expected,
                         found,
-                    })
+                    })?
                 }
             }
             Condition::MarkIs { key, expected } => {
                 let found = match self.marks.get(key) {
                     Some(in_flight) => in_flight.clone(),
-                    None => state.marks.get(key).cloned(),
+                    None => {
+                        let value = self.core.ask(|core| core.mark_value(key));
+                        value.map_err(|error| unanswered(&error))?
+                    }
                 };
                 let key = key.clone();
                 if found == *expected {
@@ -240,16 +246,59 @@ impl Committer {
                         condition: number,
                         key,
                         found,
-                    })
+                    })?
                 }
             }
         }
     }
 
+    fn check_no_match(&self, number: usize, query: &Query, from: Position) -> Result<(), AppendError> {
+        let range = Range {
+            from: from.get(),
+            to: u64::MAX,
+            direction: Direction::Forward,
+        };
+        let found = self.core.ask(|core| core.select(query, range, 1));
+        let found = found
+            .map_err(|error| unanswered(&error))?
+            .positions
+            .first()
+            .copied();
+        let Some(position) = found else { return Ok(()) };
+        let (id, event_type) = match self.core.named(position) {
+            Some(named) => named,
+            None => self.fetched_name(position)?,
+        };
+        Err(Conflict::Match {
+            condition: number,
+            from,
+            position: Position::new(position),
+            id,
+            event_type,
+        })?
+    }
+
+    /// Id and type of an event that is only in the log.
+    fn fetched_name(&self, position: u64) -> Result<(EventId, EventType), AppendError> {
+        let unreadable = |reason: String| {
+            AppendError::Unknown(format!(
+                "the event at position {position} is in the way and cannot be read: {reason}"
+            ))
+        };
+        let wanted = self.durable(position)?;
+        let wanted = wanted.ok_or_else(|| unreadable("it is not there".to_owned()))?;
+        let events = fetch::events(&self.core.reader, &self.core.weather, &[wanted], usize::MAX);
+        let event = events.map_err(|error| unreadable(error.to_string()))?.pop();
+        let event = event
+            .ok_or_else(|| unreadable("it is not there".to_owned()))?
+            .event;
+        Ok((event.id, event.event_type))
+    }
+
     fn accept(&mut self, job: Job) {
         let mut state = self.core.state.write();
-        let first = state.index.next();
-        job.events.iter().for_each(|event| state.index.insert(event));
+        let first = state.current.next();
+        job.events.iter().for_each(|event| state.current.insert(event));
         drop(state);
         for mark in &job.marks {
             self.marks.insert(mark.key.clone(), mark.value.clone());
@@ -260,7 +309,8 @@ impl Committer {
 
     fn commit(&mut self, recorded: Timestamp) {
         if bug::is_planted(Bug::ShowUnflushed) {
-            self.end.send_replace(widen(self.core.state.read().index.next()));
+            self.end
+                .send_replace(Position::new(self.core.state.read().current.next()));
         }
         let committed = match self.accepted.is_empty() {
             true => Ok(()),
@@ -270,7 +320,7 @@ impl Committer {
                     Ok(())
                 }
                 Err(error) => {
-                    self.core.state.write().index.withdraw();
+                    self.core.state.write().current.withdraw();
                     Err(self.stopped(&error))
                 }
             },
@@ -278,38 +328,56 @@ impl Committer {
         self.group.clear();
         self.places.clear();
         self.marks.clear();
+        let changed = committed.is_ok() && !self.accepted.is_empty();
         self.answer(committed, recorded);
+        // Only after the answers have left: making room for the index is not what callers wait for.
+        if changed {
+            self.close_full_part();
+        }
     }
 
     /// Everything of the group becomes visible at once.
     fn publish(&mut self, committed: Committed, recorded: Timestamp) {
         let frame = committed.frame.at as u32;
         let jobs = self.accepted.iter().zip(&self.places);
-        let starts = jobs.flat_map(|((_, job), place)| {
-            let records = Batch::records(job.batch.bytes()).filter(|record| record.is_numbered);
-            records.map(move |record| frame + place + (record.body - RECORD_HEADER_BYTES) as u32)
+        let spots = jobs.flat_map(|((_, job), place)| {
+            let bytes = job.batch.bytes();
+            let records = Batch::records(bytes).filter(|record| record.is_numbered);
+            records.map(move |record| spot(bytes, &record, frame + place + record.body as u32))
         });
-        let end = self.core.reader.end().at as u32;
+        let settled = Settled {
+            frame: committed.milestone,
+            bytes: committed.end.at - committed.frame.at,
+            recorded,
+        };
         let mut state = self.core.state.write();
-        assert_eq!(
-            committed.first,
-            u64::from(state.end),
-            "the log counts as the store does"
-        );
-        state.settle(committed.frame.segment, starts, end, recorded);
+        assert_eq!(committed.first, state.end(), "the log counts as the store does");
+        state.current.settle(settled, spots);
         for (_, job) in &mut self.accepted {
-            job.marks.drain(..).for_each(|mark| state.set(mark));
+            job.marks.drain(..).for_each(|mark| state.current.set(mark));
         }
-        let durable = widen(state.end);
+        let durable = Position::new(state.end());
         self.end
             .send_if_modified(|known| std::mem::replace(known, durable) != durable);
+    }
+
+    /// Lets the newest part of the index become a file if it is large enough.
+    fn close_full_part(&mut self) {
+        let mut state = self.core.state.write();
+        if !self.core.index.is_full(&state.current) {
+            return;
+        }
+        state.close_part();
+        drop(state);
+        self.keeper.part_closed();
+        self.overwhelmed = self.keeper.overwhelmed();
     }
 
     fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp) {
         for (first, job) in self.accepted.drain(..) {
             let count = job.events.len() as u64;
             let done = Appended {
-                first: widen(first),
+                first: Position::new(first),
                 count,
                 recorded,
                 duplicate: false,
@@ -354,27 +422,7 @@ fn numbered_bodies(batch: &Batch) -> impl Iterator<Item = &[u8]> {
     records.map(|record| &batch.bytes()[record.body..record.end])
 }
 
-fn check_no_match(state: &State, number: usize, query: &Query, from: Position) -> Result<(), Conflict> {
-    let range = Range {
-        from: narrow(from),
-        to: state.index.next(),
-        direction: Direction::Forward,
-    };
-    let found = state.index.select(query, range, 1).positions.first().copied();
-    let Some(position) = found else { return Ok(()) };
-    let id = state
-        .index
-        .id_at(position)
-        .expect("the index knows the id of every event it finds");
-    let event_type = state
-        .index
-        .type_of(position)
-        .expect("the index knows the type of every event it finds");
-    Err(Conflict::Match {
-        condition: number,
-        from,
-        position: widen(position),
-        id,
-        event_type,
-    })
+/// Nothing was written; the same append may be repeated.
+fn unanswered(error: &ReadError) -> AppendError {
+    AppendError::Unknown(format!("whether it may happen cannot be told: {error}"))
 }

@@ -3,10 +3,8 @@
 //! In: a folder. Out: an [`EventStore`] whose every acknowledged append survives a power cut. Handles are cheap to
 //! clone; when the last one is gone, what was queued is written, the log is sealed and the folder is let go.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -27,10 +25,12 @@ use tokio::sync::{oneshot, watch};
 use crate::admit;
 use crate::commit::Committer;
 use crate::core::Core;
+use crate::index::{MarksWanted, Part};
+use crate::keeper::Keeper;
+use crate::opening::{self, Opened};
 use crate::options::{OpenError, Options, WriterThread};
-use crate::queue::{Job, Queue, Waiting};
+use crate::queue::{Job, Waiting};
 use crate::record;
-use crate::state::{SharedState, State, widen};
 
 /// A store in a folder. Clones are handles to the same store.
 #[derive(Clone)]
@@ -41,6 +41,7 @@ pub struct EmbeddedStore {
 struct Inner {
     core: Arc<Core>,
     writer: Mutex<WriterHandle>,
+    keeper: Option<Arc<Keeper>>,
     counters: Arc<LogCounters>,
     report: RecoveryReport,
 }
@@ -64,14 +65,18 @@ impl std::fmt::Debug for EmbeddedStore {
 pub struct Stats {
     /// Durable events.
     pub events: u64,
-    /// Marks that are set.
+    /// Marks that are set; 0 if the index cannot be read.
     pub marks: u64,
     /// Log segments that hold durable bytes.
     pub segments: u32,
     /// Bytes of their files, the zeros made ahead included.
     pub file_bytes: u64,
-    /// Different types, tags and correlations ever seen.
-    pub terms: u64,
+    /// Types, tags, correlations and keys of marks in the index; what occurs in several of its parts counts in each.
+    pub index_entries: u64,
+    /// Files of the index.
+    pub index_files: u32,
+    /// Their bytes.
+    pub index_bytes: u64,
     /// Flushes since this store was opened.
     pub flushes: u64,
     /// Bytes written to the log since this store was opened.
@@ -95,25 +100,10 @@ impl EmbeddedStore {
     /// # Errors
     /// As [`EmbeddedStore::open`].
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: Options) -> Result<Self, OpenError> {
-        let mut state = State::default();
-        let log = annals_log::open(disk, dir, options.log(), &mut |frame| state.replay(frame))?;
-        let end = watch::Sender::new(widen(state.end));
-        let core = Arc::new(Core {
-            state: SharedState::new(state),
-            reader: log.reader,
-            queue: Queue::new(options.queue_bytes_max),
-            end: end.subscribe(),
-            closed: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-        });
-        let counters = log.writer.counters();
-        let committer = Committer::new(
-            core.clone(),
-            log.writer,
-            options.clock,
-            end,
-            options.group_bytes_max,
-        );
+        let (Opened { core, report, end }, log, keeper) = opening::to_write(disk, dir, &options)?;
+        let counters = log.counters();
+        let shared = (core.clone(), keeper.clone());
+        let committer = Committer::new(shared, log, options.clock, end, options.group_bytes_max);
         let writer = match options.writer {
             WriterThread::Stepped => WriterHandle::Stepped(Box::new(committer)),
             WriterThread::Own => WriterHandle::Thread(start(committer, core.clone(), options.seal_after)?),
@@ -122,8 +112,9 @@ impl EmbeddedStore {
             inner: Arc::new(Inner {
                 core,
                 writer: Mutex::new(writer),
+                keeper: Some(keeper),
                 counters,
-                report: log.report,
+                report,
             }),
         })
     }
@@ -135,32 +126,20 @@ impl EmbeddedStore {
     /// # Errors
     /// As [`EmbeddedStore::open`], never [`OpenError::InUse`]; [`OpenError::Disk`] also if there is no store.
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_read_only_on(&RealDisk, dir.as_ref())
+        Self::open_read_only_on(Arc::new(RealDisk), dir.as_ref())
     }
 
     /// Opens to read only on any disk.
     ///
     /// # Errors
     /// As [`EmbeddedStore::open_read_only`].
-    pub fn open_read_only_on(disk: &dyn Disk, dir: &Path) -> Result<Self, OpenError> {
-        let mut state = State::default();
-        let (reader, report) = annals_log::open_read_only(disk, dir, &mut |frame| state.replay(frame))?;
-        let end = watch::Sender::new(widen(state.end));
-        let queue = Queue::new(1);
-        queue.close("it was opened to read only");
-        let core = Arc::new(Core {
-            state: SharedState::new(state),
-            reader,
-            queue,
-            end: end.subscribe(),
-            closed: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-        });
-        let writer = Mutex::new(WriterHandle::None);
+    pub fn open_read_only_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, OpenError> {
+        let Opened { core, report, .. } = opening::to_read(disk, dir, &Options::default())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 core,
-                writer,
+                writer: Mutex::new(WriterHandle::None),
+                keeper: None,
                 counters: Arc::default(),
                 report,
             }),
@@ -176,12 +155,22 @@ impl EmbeddedStore {
     pub fn stats(&self) -> Stats {
         let Inner { core, counters, .. } = &*self.inner;
         let state = core.state.read();
+        let (events, parts) = (state.end(), state.parts.clone());
+        let newest = state.current.entries() as u64;
+        drop(state);
+        let files = parts.all().iter().filter_map(|part| match part {
+            Part::Sealed(part) => Some(part),
+            Part::Active(_) => None,
+        });
+        let entries = parts.all().iter().map(Part::entries).sum::<u64>();
         Stats {
-            events: u64::from(state.end),
-            marks: state.marks.len() as u64,
+            events,
+            marks: core.ask(Core::marks_set).unwrap_or(0),
             segments: core.reader.segments(),
             file_bytes: core.reader.file_bytes(),
-            terms: state.index.terms() as u64,
+            index_entries: entries + newest,
+            index_files: files.clone().count() as u32,
+            index_bytes: files.map(|part| part.bytes()).sum(),
             flushes: counters.flushes.load(Ordering::Relaxed),
             bytes_written: counters.bytes.load(Ordering::Relaxed),
             failed: core.failed.load(Ordering::Acquire),
@@ -274,6 +263,9 @@ impl Inner {
             WriterHandle::Stepped(mut committer) => committer.run(self.core.queue.take_now()),
             WriterHandle::None => {}
         }
+        if let Some(keeper) = &self.keeper {
+            keeper.close();
+        }
         self.core.closed.store(true, Ordering::Release);
     }
 }
@@ -356,47 +348,23 @@ impl EventStore for EmbeddedStore {
     }
 
     fn end_at(&self, moment: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
-        Box::pin(async move {
-            self.core().check_open()?;
-            Ok(widen(self.core().state.read().index.count_at(moment)))
-        })
+        Box::pin(async move { self.core().end_at(moment) })
     }
 
     fn types(&self) -> BoxFuture<'_, Result<Vec<TypeCount>, ReadError>> {
-        Box::pin(async move {
-            self.core().check_open()?;
-            let state = self.core().state.read();
-            Ok(state.index.types(state.end))
-        })
+        Box::pin(async move { self.core().types() })
     }
 
     fn type_count(&self) -> usize {
-        let state = self.core().state.read();
-        state.index.type_count(state.end)
+        self.core().state.read().current.type_count()
     }
 
     fn mark(&self, key: MarkKey) -> BoxFuture<'_, Result<Option<Bytes>, ReadError>> {
-        Box::pin(async move {
-            self.core().check_open()?;
-            Ok(self.core().state.read().marks.get(&key).cloned())
-        })
+        Box::pin(async move { self.core().mark(&key) })
     }
 
     fn marks(&self, space: &str, prefix: &str) -> BoxFuture<'_, Result<Vec<(MarkKey, Bytes)>, ReadError>> {
-        let from = MarkKey::new(space, prefix);
-        Box::pin(async move {
-            self.core().check_open()?;
-            Ok(marks_from(&self.core().state.read().marks, &from))
-        })
+        let wanted = MarksWanted::new(space, prefix);
+        Box::pin(async move { self.core().marks(&wanted) })
     }
-}
-
-/// All marks of a space from a prefix on; keys are ordered by space, then name, so they lie side by side.
-fn marks_from(marks: &BTreeMap<MarkKey, Bytes>, from: &MarkKey) -> Vec<(MarkKey, Bytes)> {
-    let range = marks.range((Bound::Included(from), Bound::Unbounded));
-    let matching =
-        range.take_while(|(key, _)| key.space == from.space && key.name.starts_with(from.name.as_str()));
-    matching
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
 }

@@ -1,23 +1,23 @@
 //! From positions to events.
 //!
-//! In: where records lie. Out: events whose content shares the memory that was read, each checked: its checksum, its
-//! id, its form. Neighbours are read together; when the first of several pieces came from the medium, the kernel is told of
-//! the others before they are read.
+//! In: where records lie. Out: events whose content shares the memory that was read, each checked: its checksum, that
+//! it is the one that was written there, its form. Neighbours are read together; when the first of several pieces came
+//! from the medium, the kernel is told of the others before they are read.
 //!
 //! Invariant: damaged bytes are never returned as an event.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annals_core::event::RecordedEvent;
-use annals_core::id::EventId;
 use annals_core::port::store::ReadError;
-use annals_core::time::Timestamp;
-use annals_log::{Place, Reader};
+use annals_core::position::Position;
+use annals_log::{Place, RECORD_HEADER_BYTES, Reader};
 use bytes::Bytes;
 
 use crate::index::Span;
 use crate::record;
-use crate::state::widen;
 
 /// Bytes read in one piece at most, unless one record is longer. A kept event keeps its piece in memory.
 const PIECE_BYTES: u64 = 256 << 10;
@@ -32,10 +32,8 @@ const COLD: Duration = Duration::from_micros(25);
 /// One event to fetch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
-    pub(crate) position: u32,
-    pub(crate) id: EventId,
+    pub(crate) position: u64,
     pub(crate) span: Span,
-    pub(crate) recorded: Timestamp,
 }
 
 /// Wanted events that are read together: `from..to` of the list, and the bytes they lie in.
@@ -55,22 +53,44 @@ pub(crate) fn read_error(error: annals_log::ReadError) -> ReadError {
     }
 }
 
+/// What the last fetch was like, to guess what the next one will be like.
+#[derive(Debug, Default)]
+pub(crate) struct Weather(AtomicBool);
+
 /// Events in the order wanted, until they hold `bytes` of content; then the rest is left out.
 pub(crate) fn events(
     reader: &Reader,
+    weather: &Weather,
     wanted: &[Wanted],
     bytes: usize,
 ) -> Result<Vec<RecordedEvent>, ReadError> {
     let pieces = pieces(wanted);
+    let hint = |places: Range<usize>| {
+        let ahead = pieces.iter().take(places.end).skip(places.start);
+        ahead.for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
+    };
+    let was_cold = pieces.len() > 1 && weather.0.load(Ordering::Relaxed);
+    let mut is_cold = was_cold;
+    if was_cold {
+        hint(0..HINTS);
+    }
     let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
     for (number, piece) in pieces.iter().enumerate() {
         let began = Instant::now();
         let buffer = reader
             .bytes(piece.place, piece.end - piece.place.at)
             .map_err(read_error)?;
-        if number == 0 && began.elapsed() > COLD {
-            let rest = pieces.iter().skip(1).take(HINTS);
-            rest.for_each(|piece| reader.hint(piece.place, piece.end - piece.place.at));
+        if number == 0 && pieces.len() > 1 {
+            is_cold = began.elapsed() > COLD;
+            if is_cold && !was_cold {
+                hint(1..HINTS);
+            }
+            if is_cold != was_cold {
+                weather.0.store(is_cold, Ordering::Relaxed);
+            }
+        }
+        if is_cold {
+            hint(number + HINTS..number + HINTS + 1);
         }
         for one in &wanted[piece.from..piece.to] {
             let event = decode(reader, one, &buffer, piece.place)?;
@@ -87,7 +107,7 @@ pub(crate) fn events(
 /// The encoded body of one event, checked.
 pub(crate) fn body(reader: &Reader, wanted: &Wanted) -> Result<Bytes, ReadError> {
     let buffer = reader
-        .bytes(wanted.span.place, wanted.span.bytes)
+        .bytes(wanted.span.place, u64::from(wanted.span.bytes))
         .map_err(read_error)?;
     checked_body(reader, wanted, &buffer, wanted.span.place)
 }
@@ -137,6 +157,18 @@ fn checked_body(reader: &Reader, wanted: &Wanted, buffer: &Bytes, from: Place) -
     let damaged = |expected: String, found: String| read_error(reader.damaged(place, expected, found));
     let at = (place.at - from.at) as usize;
     let found = annals_log::record(buffer, at).map_err(|(expected, found)| damaged(expected, found))?;
+    let checksum = buffer[at + 4..at + RECORD_HEADER_BYTES].try_into();
+    let checksum = u32::from_le_bytes(checksum.expect("a record header ends in four bytes of checksum"));
+    if checksum != wanted.span.checksum {
+        let expected = format!(
+            "the record at position {} with checksum {:08x}",
+            wanted.position, wanted.span.checksum
+        );
+        return Err(damaged(
+            expected,
+            format!("another one with checksum {checksum:08x}"),
+        ));
+    }
     if !found.is_numbered {
         return Err(damaged(
             format!("the event at position {}", wanted.position),
@@ -148,16 +180,12 @@ fn checked_body(reader: &Reader, wanted: &Wanted, buffer: &Bytes, from: Place) -
 
 fn decode(reader: &Reader, wanted: &Wanted, buffer: &Bytes, from: Place) -> Result<RecordedEvent, ReadError> {
     let body = checked_body(reader, wanted, buffer, from)?;
-    let expected = || format!("event {} at position {}", wanted.id, wanted.position);
+    let expected = || format!("the event at position {}", wanted.position);
     let damaged = |found: String| read_error(reader.damaged(wanted.span.place, expected(), found));
-    let event = record::read_event(&body).map_err(damaged)?;
-    if event.id != wanted.id {
-        return Err(damaged(format!("event {}", event.id)));
-    }
     Ok(RecordedEvent {
-        position: widen(wanted.position),
-        recorded: wanted.recorded,
-        event,
+        position: Position::new(wanted.position),
+        recorded: wanted.span.recorded,
+        event: record::read_event(&body).map_err(damaged)?,
     })
 }
 
@@ -165,18 +193,14 @@ fn decode(reader: &Reader, wanted: &Wanted, buffer: &Bytes, from: Place) -> Resu
 mod tests {
     use super::*;
 
-    fn wanted(segment: u32, at: u64, bytes: u64) -> Wanted {
-        let id = EventId::from_uuid(uuid::Uuid::nil());
+    fn wanted(segment: u32, at: u64, bytes: u32) -> Wanted {
         let span = Span {
             place: Place { segment, at },
             bytes,
+            checksum: 0,
+            recorded: annals_core::time::Timestamp::EPOCH,
         };
-        Wanted {
-            position: 0,
-            id,
-            span,
-            recorded: Timestamp::EPOCH,
-        }
+        Wanted { position: 0, span }
     }
 
     fn ranges(wanted: &[Wanted]) -> Vec<(u64, u64)> {
@@ -206,7 +230,7 @@ mod tests {
         );
         let long = 200 << 10;
         assert_eq!(
-            ranges(&[wanted(0, 600, long), wanted(0, 600 + long, long)]).len(),
+            ranges(&[wanted(0, 600, long), wanted(0, 600 + u64::from(long), long)]).len(),
             2
         );
         assert_eq!(pieces(&[]), []);

@@ -38,28 +38,33 @@
 //! # }
 //! ```
 //!
-//! What this build does not do yet: the index lives in memory and is rebuilt from the log at every opening, so both
-//! memory and opening time grow with the history (at most 4,294,967,294 events); every log segment keeps one file
-//! open; a store that was opened to read only does not follow the node that writes.
+//! The index is kept in files beside the log, which are hints: memory and opening time do not grow with the history.
+//! A store that was opened to read only does not follow the node that writes.
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
+mod index;
 mod record;
 mod admit;
 mod memory;
-mod index;
 mod options;
 mod state;
+mod shelf;
 mod fetch;
 mod queue;
 mod core;
+mod lookup;
+mod mend;
+mod pages;
+mod keeper;
+mod opening;
 mod commit;
 mod embedded;
 mod verify;
 
 pub use embedded::{EmbeddedStore, Stats};
 pub use memory::MemoryStore;
-pub use options::{OpenError, Options, WriterThread};
+pub use options::{IndexOptions, OpenError, Options, WriterThread};
 pub use verify::{Finding, VerifyReport, verify, verify_on};
 
 pub use annals_log::RecoveryReport;

@@ -14,6 +14,8 @@ use annals_log::disk::LockError;
 use annals_log::{LogOptions, Prepare};
 use thiserror::Error;
 
+use crate::index::Active;
+
 /// Who writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WriterThread {
@@ -25,6 +27,44 @@ pub enum WriterThread {
     Stepped,
 }
 
+/// How the index is kept. Every size is a bound.
+///
+/// The newest part of the index is in memory; once it is large enough it becomes a file in the folder `index` of the
+/// store. What is behind the last file is read again at opening. All of this is a hint: with any sizes, and without any
+/// file, the answers are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexOptions {
+    /// A part becomes a file once it has this many events.
+    pub part_events_max: u32,
+    /// A part becomes a file once it has this many different types, tags, correlations and keys of marks.
+    pub part_entries_max: usize,
+    /// A part becomes a file once it is of this many bytes of the log.
+    pub part_bytes_max: u64,
+    /// Bytes of index files that are kept in memory for the next question.
+    pub cache_bytes_max: usize,
+}
+
+impl Default for IndexOptions {
+    /// 16,384 events, 65,536 entries or 8 MiB of the log in a part; 16 MiB of files in memory.
+    fn default() -> Self {
+        Self {
+            part_events_max: 16 << 10,
+            part_entries_max: 64 << 10,
+            part_bytes_max: 8 << 20,
+            cache_bytes_max: 16 << 20,
+        }
+    }
+}
+
+impl IndexOptions {
+    /// Whether a part of the index is large enough to become a file.
+    pub(crate) fn is_full(&self, part: &Active) -> bool {
+        part.durable() >= self.part_events_max
+            || part.entries() >= self.part_entries_max
+            || part.log_bytes() >= self.part_bytes_max
+    }
+}
+
 /// How a store is opened. Every size is a bound.
 #[derive(Clone)]
 pub struct Options {
@@ -34,6 +74,10 @@ pub struct Options {
     pub segment_bytes_first: u64,
     /// Size at which log segments stop growing, in bytes.
     pub segment_bytes_max: u64,
+    /// Log segments whose files are kept open for readers; others are opened again when they are read.
+    pub open_files_max: usize,
+    /// How the index is kept.
+    pub index: IndexOptions,
     /// A commit group takes no further append once it holds this many bytes.
     pub group_bytes_max: usize,
     /// Bytes of appends that may wait for the writer; further ones wait before they are queued.
@@ -45,12 +89,14 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The system clock, segments of 1 to 64 MiB, groups up to 8 MiB, a queue of 64 MiB, a seal after 100 ms.
+    /// The system clock, segments of 1 to 64 MiB, 64 of them open, groups up to 8 MiB, a queue of 64 MiB, a seal after 100 ms.
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
             segment_bytes_first: 1 << 20,
             segment_bytes_max: 64 << 20,
+            open_files_max: 64,
+            index: IndexOptions::default(),
             group_bytes_max: 8 << 20,
             queue_bytes_max: 64 << 20,
             seal_after: Duration::from_millis(100),
@@ -64,6 +110,8 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("segment_bytes_first", &self.segment_bytes_first)
             .field("segment_bytes_max", &self.segment_bytes_max)
+            .field("open_files_max", &self.open_files_max)
+            .field("index", &self.index)
             .field("group_bytes_max", &self.group_bytes_max)
             .field("queue_bytes_max", &self.queue_bytes_max)
             .field("seal_after", &self.seal_after)
@@ -94,6 +142,7 @@ impl Options {
             segment_bytes_first: self.segment_bytes_first,
             segment_bytes_max: self.segment_bytes_max,
             prepare,
+            open_files_max: self.open_files_max,
         }
     }
 }

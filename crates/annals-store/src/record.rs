@@ -47,6 +47,8 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use uuid::Uuid;
 
+use crate::index::Termed;
+
 const EVENT: u8 = 1;
 const MARK: u8 = 2;
 /// Bytes of an event before the type's name.
@@ -275,6 +277,81 @@ pub(crate) fn read_event(body: &Bytes) -> Result<NewEvent, String> {
         metadata,
         data: cursor.rest(content)?,
     })
+}
+
+/// What an event is found by, borrowed from its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) id: EventId,
+    event_type: &'a str,
+    correlation: Option<CorrelationId>,
+    tags: &'a [u8],
+}
+
+/// Reads what an event is found by, and checks every length and text on the way. An `Err` says what was found instead.
+pub(crate) fn read_named(body: &Bytes) -> Result<Named<'_>, String> {
+    let mut cursor = Cursor { body, at: 0 };
+    let kind = cursor.u8()?;
+    if kind != EVENT {
+        return Err(format!("a record of kind {kind} where an event should be"));
+    }
+    let there = cursor.u16()?;
+    if there & !KNOWN != 0 {
+        return Err(format!("unknown fields, presence {there:#06x}"));
+    }
+    let type_bytes = cursor.u8()?;
+    let (_version, tags) = (cursor.u16()?, cursor.u16()?);
+    let id = EventId::from_uuid(cursor.uuid()?);
+    let content = cursor.u32()?;
+    let event_type = cursor.text_of(usize::from(type_bytes))?;
+    let has = |bit| there & bit != 0;
+    cursor.take(if has(OCCURRED) { 8 } else { 0 })?;
+    let correlation = has(CORRELATION).then(|| cursor.uuid()).transpose()?;
+    cursor.take(if has(CAUSATION) { 16 } else { 0 })?;
+    for bit in [TRACE_PARENT, ACTOR, SERVICE, TOPIC] {
+        if has(bit) {
+            cursor.text()?;
+        }
+    }
+    if has(ORIGIN) {
+        read_origin(&mut cursor)?;
+    }
+    let from = cursor.at;
+    for _ in 0..tags {
+        cursor.text()?;
+    }
+    let tags = &body[from..cursor.at];
+    cursor.rest(content)?;
+    Ok(Named {
+        id,
+        event_type,
+        correlation: correlation.map(CorrelationId::from_uuid),
+        tags,
+    })
+}
+
+impl Termed for Named<'_> {
+    fn id(&self) -> EventId {
+        self.id
+    }
+
+    fn type_name(&self) -> &str {
+        self.event_type
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.tags;
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            let (tag, after) = after.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+            rest = after;
+            std::str::from_utf8(tag).ok()
+        })
+    }
+
+    fn correlation(&self) -> Option<CorrelationId> {
+        self.correlation
+    }
 }
 
 fn read_metadata(cursor: &mut Cursor<'_>, there: u16) -> Result<Metadata, String> {

@@ -1,21 +1,27 @@
 //! Verification of a whole store: every byte of the log, every record, and the index against both.
 //!
 //! In: a folder, or an open store. Out: counts and findings; an empty list of findings means that everything that was
-//! acknowledged can be read as it was written. Changes nothing and works beside a running node.
+//! acknowledged can be read as it was written. Changes nothing and works beside a running node. Of each file of the index
+//! every page is read, and what it holds is counted and compared with what its stretch of the log holds.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use annals_core::port::store::ReadError;
+use annals_core::time::Timestamp;
 use annals_log::disk::Disk;
 use annals_log::disk::real::RealDisk;
-use annals_log::{Batch, Frame, VerifyReport as LogReport};
+use annals_log::{Batch, Frame, FrameKind, Place, VerifyReport as LogReport};
 
 use crate::embedded::EmbeddedStore;
 use crate::fetch::read_error;
-use crate::options::OpenError;
+use crate::index::{Cache, Census, Part, SealedPart, Span, Trouble, TypeCounts};
+use crate::options::{IndexOptions, OpenError};
 use crate::record;
-use crate::state::State;
+use crate::shelf::Shelf;
+use crate::state::{decode, spot};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,33 +108,146 @@ impl VerifyReport {
 /// [`OpenError::Disk`] if the folder cannot be read, [`OpenError::NewerFormat`] if a newer build wrote it. Damage is
 /// no error but a finding.
 pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    verify_on(&RealDisk, dir.as_ref())
+    verify_on(Arc::new(RealDisk), dir.as_ref())
 }
 
 /// Checks a store on any disk, see [`verify`].
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_on(disk: &dyn Disk, dir: &Path) -> Result<VerifyReport, OpenError> {
-    let mut state = State::default();
-    let report = annals_log::inspect(disk, dir, &mut |frame| {
-        if u64::from(state.end) == frame.header.first {
-            state.replay(frame)
-        } else {
-            // Behind a gap positions do not follow on; the records are still looked at.
-            decode(frame)
-        }
-    })?;
-    Ok(VerifyReport::of(report))
+pub fn verify_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<VerifyReport, OpenError> {
+    let mut check = IndexCheck::default();
+    if let Some(salt) = annals_log::salt_of(disk.clone(), dir)? {
+        let cache = Arc::new(Cache::new(IndexOptions::default().cache_bytes_max));
+        let shelf = Shelf::new(disk.clone(), dir, salt, cache, false);
+        check.parts = shelf.parts().into();
+        check.findings.extend(shelf.unusable().iter().map(Finding::of));
+    }
+    let report = annals_log::inspect(disk, dir, &mut |frame| check.frame(frame).map(drop))?;
+    let mut report = VerifyReport::of(report);
+    report.findings.append(&mut check.findings);
+    Ok(report)
 }
 
-fn decode(frame: &Frame) -> Result<(), String> {
+impl Finding {
+    fn of(trouble: &Trouble) -> Self {
+        let (file, at, found) = match trouble {
+            Trouble::Damaged { file, at, what, .. } => (file, at, what.clone()),
+            Trouble::Io { file, at, source } => (file, at, source.to_string()),
+        };
+        Self {
+            file: file.clone(),
+            at: *at,
+            expected: "an index that can be used, or none".to_owned(),
+            found,
+        }
+    }
+}
+
+/// Compares files of the index with the frames they are of.
+#[derive(Debug, Default)]
+struct IndexCheck {
+    /// Those whose last frame was not seen yet.
+    parts: VecDeque<Arc<SealedPart>>,
+    /// Of the first of them.
+    census: Option<Census>,
+    /// How many of its frames were seen.
+    frames: u64,
+    /// Of all events so far.
+    types: TypeCounts,
+    findings: Vec<Finding>,
+}
+
+impl IndexCheck {
+    /// Takes in a frame; whether a file is of it.
+    fn frame(&mut self, frame: &Frame) -> Result<bool, String> {
+        while self.is_behind(frame) {
+            // Frames are missing, which is told elsewhere.
+            self.parts.pop_front();
+            (self.census, self.frames) = (None, 0);
+        }
+        let Some(part) = self.parts.front().cloned() else {
+            decode(frame)?;
+            return Ok(false);
+        };
+        let census = self.census.get_or_insert_with(|| Census::of(&part));
+        self.frames += 1;
+        if frame.header.kind == FrameKind::Records {
+            count(census, &mut self.types, frame)?;
+        }
+        let stretch = part.stretch();
+        if frame.header.number == stretch.last.number {
+            let frames = stretch.frames();
+            if self.frames == frames.last - frames.first + 1 {
+                self.compare(&part, frame);
+            }
+            self.parts.pop_front();
+            (self.census, self.frames) = (None, 0);
+        }
+        Ok(true)
+    }
+
+    fn is_behind(&self, frame: &Frame) -> bool {
+        let last = self.parts.front().map(|part| part.stretch().last.number);
+        last.is_some_and(|last| frame.header.number > last)
+    }
+
+    /// Compares what was counted with what the file holds.
+    fn compare(&mut self, part: &SealedPart, last: &Frame) {
+        let Some(counted) = self.census.take() else { return };
+        let stretch = part.stretch();
+        if last.milestone() != stretch.last {
+            self.tell(part, "the last frame it is of", "another one");
+            return;
+        }
+        let found = part.census().and_then(|census| Ok((census, part.types()?)));
+        match found {
+            Err(trouble) => self.findings.push(Finding::of(&trouble)),
+            Ok((census, types)) => {
+                if let Some(what) = counted.differs(&census, stretch.after.is_none()) {
+                    self.tell(part, &format!("the {what} of its frames"), "others");
+                }
+                if types != self.types {
+                    self.tell(part, "the counts of all types up to its end", "others");
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, part: &SealedPart, expected: &str, found: &str) {
+        self.findings.push(Finding {
+            file: part.path().clone(),
+            at: 0,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        });
+    }
+}
+
+fn count(census: &mut Census, types: &mut TypeCounts, frame: &Frame) -> Result<(), String> {
+    let header = &frame.header;
+    let payload_at = header.place as u32 + annals_log::FRAME_HEADER_BYTES as u32;
+    let mut position = header.first;
     for found in Batch::records(&frame.payload) {
         let body = frame.payload.slice(found.body..found.end);
-        match found.is_numbered {
-            true => record::read_event(&body).map(drop)?,
-            false => record::read_mark(&body).map(drop)?,
+        if !found.is_numbered {
+            census.mark(&record::read_mark(&body)?);
+            continue;
         }
+        let event = record::read_event(&body)?;
+        let spot = spot(&frame.payload, &found, payload_at + found.body as u32);
+        let span = Span {
+            place: Place {
+                segment: header.segment,
+                at: u64::from(spot.at),
+            },
+            bytes: spot.bytes,
+            checksum: spot.checksum,
+            recorded: Timestamp::from_micros(header.time),
+        };
+        census.event(position, &event, &span);
+        *types.entry(event.event_type).or_default() += 1;
+        position += 1;
     }
     Ok(())
 }
@@ -140,58 +259,66 @@ impl EmbeddedStore {
     /// # Errors
     /// [`ReadError::Unavailable`] if the disk does not answer. Damage is no error but a finding.
     pub fn verify(&self) -> Result<VerifyReport, ReadError> {
+        let parts = self.core().state.read().parts.clone();
+        let sealed = parts.all().iter().map_while(|part| match part {
+            Part::Sealed(part) => Some(part.clone()),
+            Part::Active(_) => None,
+        });
+        let mut check = IndexCheck {
+            parts: sealed.collect(),
+            ..IndexCheck::default()
+        };
         let mut findings = Vec::new();
-        let report = self
-            .core()
-            .reader
-            .verify(&mut |frame| self.compare(frame, &mut findings))
-            .map_err(read_error)?;
-        let mut report = VerifyReport::of(report);
+        let report = self.core().reader.verify(&mut |frame| match check.frame(frame)? {
+            true => Ok(()),
+            false => self.compare(frame, &mut findings),
+        });
+        let mut report = VerifyReport::of(report.map_err(read_error)?);
+        report.findings.append(&mut check.findings);
         report.findings.append(&mut findings);
         Ok(report)
     }
 
-    /// Compares the events of a frame with what the index says of their positions.
+    /// Compares the events of a frame with what the index in memory says of them.
     fn compare(&self, frame: &Frame, findings: &mut Vec<Finding>) -> Result<(), String> {
-        decode(frame)?;
+        let core = self.core();
+        let told = |error: ReadError| error.to_string();
         let bodies = Batch::records(&frame.payload).filter(|found| found.is_numbered);
         for (position, found) in (frame.header.first..).zip(bodies) {
             let event = record::read_event(&frame.payload.slice(found.body..found.end))?;
-            let position = u32::try_from(position).map_err(|_| format!("position {position}"))?;
-            let state = self.core().state.read();
-            if position >= state.end {
+            if position >= core.state.read().end() {
                 // Durable in the log and about to be announced.
                 return Ok(());
             }
             let mut expect = |what: String, expected: String, found: Option<String>| {
                 if found.as_ref() != Some(&expected) {
-                    let expected = format!("{what} of position {position} to be {expected}");
-                    let (file, found) = (PathBuf::new(), found.unwrap_or_else(|| "nothing".to_owned()));
                     findings.push(Finding {
-                        file,
+                        file: PathBuf::new(),
                         at: 0,
-                        expected,
-                        found,
+                        expected: format!("{what} of position {position} to be {expected}"),
+                        found: found.unwrap_or_else(|| "nothing".to_owned()),
                     });
                 }
             };
-            let id = state.index.id_at(position).map(|id| id.to_string());
-            expect("the id".into(), event.id.to_string(), id);
-            let back = state.index.position_of(event.id).map(|at| at.to_string());
-            expect("the place of the id".into(), position.to_string(), back);
-            let event_type = state.index.type_of(position).map(|name| name.to_string());
-            expect("the type".into(), event.event_type.to_string(), event_type);
-            let recorded = state
-                .index
-                .recorded(position)
-                .map(|at| at.as_micros().to_string());
+            let back = core.ask(|core| core.position_of(event.id)).map_err(told)?;
+            expect(
+                "the place of the id".into(),
+                position.to_string(),
+                back.map(|at| at.to_string()),
+            );
+            let wanted = core.ask(|core| core.wanted(&[position])).map_err(told)?;
+            let recorded = wanted
+                .first()
+                .map(|wanted| wanted.span.recorded.as_micros().to_string());
             expect("the time".into(), frame.header.time.to_string(), recorded);
             for tag in &event.tags {
-                let has = |to| state.index.tagged(tag, to);
-                let counted = has(position + 1)
-                    .checked_sub(has(position))
-                    .map(|count| count.to_string());
-                expect(format!("entries of {tag}"), "1".into(), counted);
+                let has = |to| core.ask(|core| core.tagged(tag, to)).map_err(told);
+                let counted = has(position + 1)?.checked_sub(has(position)?);
+                expect(
+                    format!("entries of {tag}"),
+                    "1".into(),
+                    counted.map(|count| count.to_string()),
+                );
             }
         }
         Ok(())

@@ -9,8 +9,8 @@ use crate::disk::sim::{Fault, SimDisk, Survival};
 use crate::frame::{FORMAT, Frame};
 use crate::group::Group;
 use crate::open::{Log, open, open_read_only};
+use crate::place::Place;
 use crate::prepare::Prepare;
-use crate::reader::Place;
 use crate::segment;
 use crate::writer::LogOptions;
 
@@ -18,6 +18,7 @@ const OPTIONS: LogOptions = LogOptions {
     segment_bytes_first: 4_096,
     segment_bytes_max: 4_096,
     prepare: Prepare::Inline,
+    open_files_max: 2,
 };
 
 fn dir() -> &'static Path {
@@ -242,7 +243,7 @@ fn a_second_writer_is_refused_and_a_reader_is_not() {
             Ok(())
         };
         let before = disk.operations();
-        let (reader, report) = open_read_only(disk, dir(), visit).unwrap();
+        let (reader, report) = open_read_only(Arc::new(disk.clone()), dir(), visit).unwrap();
         assert_eq!(disk.operations(), before, "nothing was changed");
         (reader.end(), report.withheld_frames, seen)
     };

@@ -7,6 +7,10 @@ const HEADER: SegmentHeader = SegmentHeader {
     size: 4_096,
 };
 
+fn handles(disk: &SimDisk) -> Arc<Handles> {
+    Handles::new(Arc::new(disk.clone()), 2)
+}
+
 #[test]
 fn a_header_comes_back_and_every_flipped_bit_is_seen() {
     let bytes = HEADER.encode();
@@ -38,9 +42,9 @@ fn names_are_told_apart() {
 #[test]
 fn a_segment_that_was_answered_survives_the_worst_cut() {
     let disk = SimDisk::new(1);
-    let segment = create(&disk, Path::new("log"), &HEADER).unwrap();
+    let segment = create(&handles(&disk), Path::new("log"), &HEADER).unwrap();
     let image = disk.crash(1, Survival::Nothing);
-    let content = image.content(&segment.path).unwrap();
+    let content = image.content(&segment.segment.path).unwrap();
     assert_eq!(content.len(), 4_096);
     assert_eq!(SegmentHeader::look(&content[..512]), HeaderLook::Header(HEADER));
 }
@@ -49,7 +53,7 @@ fn a_segment_that_was_answered_survives_the_worst_cut() {
 fn a_segment_bears_its_name_only_when_it_is_whole() {
     let disk = SimDisk::new(1);
     disk.cut_at(0..20);
-    create(&disk, Path::new("log"), &HEADER).unwrap();
+    create(&handles(&disk), Path::new("log"), &HEADER).unwrap();
     let cuts = disk.take_cuts();
     assert!(cuts.len() >= 5);
     for (operation, cut) in cuts {
@@ -72,11 +76,11 @@ fn a_segment_bears_its_name_only_when_it_is_whole() {
 fn a_full_disk_leaves_nothing_behind() {
     let disk = SimDisk::new(1);
     disk.limit(Some(2_000));
-    let failed = create(&disk, Path::new("log"), &HEADER).unwrap_err();
+    let failed = create(&handles(&disk), Path::new("log"), &HEADER).unwrap_err();
     assert!(matches!(failed, CreateError::Allocate(error) if error.kind() == io::ErrorKind::StorageFull));
     assert_eq!(disk.used(), 0);
     disk.limit(None);
     disk.fail_at(disk.operations() + 5, Fault::FailFlush);
-    let failed = create(&disk, Path::new("log"), &HEADER);
+    let failed = create(&handles(&disk), Path::new("log"), &HEADER);
     assert!(matches!(failed, Err(CreateError::FlushDir(_))), "{failed:?}");
 }

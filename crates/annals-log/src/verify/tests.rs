@@ -12,6 +12,7 @@ const OPTIONS: LogOptions = LogOptions {
     segment_bytes_first: 4_096,
     segment_bytes_max: 4_096,
     prepare: Prepare::Inline,
+    open_files_max: 2,
 };
 
 /// Sealed, three segments, 21 records; with a reader that was opened while all was well.
@@ -31,7 +32,7 @@ fn filled() -> (SimDisk, Reader, Vec<Place>) {
 }
 
 fn look(disk: &SimDisk) -> VerifyReport {
-    inspect(disk, Path::new("log"), &mut |_| Ok(())).unwrap()
+    inspect(Arc::new(disk.clone()), Path::new("log"), &mut |_| Ok(())).unwrap()
 }
 
 #[test]

@@ -14,6 +14,7 @@ const OPTIONS: LogOptions = LogOptions {
     segment_bytes_first: 4_096,
     segment_bytes_max: 8_192,
     prepare: Prepare::Inline,
+    open_files_max: 2,
 };
 
 type Bodies = Vec<Vec<u8>>;

@@ -46,7 +46,7 @@ fn a_log_grows_over_segments_made_by_its_thread_and_comes_back() {
     let again = again.unwrap();
     assert_eq!((frames, again.report.end, again.report.sealed), (401, 400, true));
     assert_eq!(again.reader.verify(&mut |_| Ok(())).unwrap().damage, []);
-    let (reader, report) = open_read_only(&RealDisk, &path, &mut |_| Ok(())).unwrap();
+    let (reader, report) = open_read_only(Arc::new(RealDisk), &path, &mut |_| Ok(())).unwrap();
     assert_eq!(
         (report.end, reader.frames().map(Result::unwrap).count()),
         (400, 401)

@@ -1,249 +1,210 @@
 //! Queries over posting lists.
 //!
-//! In: a query, a range of positions, a direction. Out: the positions that match, in order, up to a limit. One item
-//! walks its rarest list and skips through the others; the items of a query are merged. The work is proportional to
-//! the rarest list of each item, not to the history; a term nobody ever wrote ends its item at once.
+//! In: a query, a range of positions, a direction, and lists to walk. Out: the positions that match, in order, up to a
+//! limit. One item walks its rarest list and skips through the others; the items of a query are merged. The work is
+//! proportional to the rarest list of each item, not to the history; a term nobody ever wrote ends its item at once.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use annals_core::port::store::Direction;
 use annals_core::query::{Query, QueryItem};
 
-use super::chunked::Chunked;
-use super::dictionary::{Dictionary, TermId, TermKind};
-use super::postings::{Cursor, Postings};
+use super::list::{List, Local};
+use super::term::TermKind;
+use super::trouble::Trouble;
 
-/// Which positions to look at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Range {
-    pub(crate) from: u32,
-    /// Not looked at any more.
-    pub(crate) to: u32,
-    pub(crate) direction: Direction,
+/// Where the lists of one part of the index are.
+pub(super) trait Lists {
+    /// A walk over one of them.
+    type List: List;
+
+    /// What of a term is in a range; `None` if nothing is.
+    fn list(&self, kind: TermKind, bytes: &[u8], range: Local) -> Result<Option<Self::List>, Trouble>;
 }
 
-/// What was found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Selection {
-    pub(crate) positions: Vec<u32>,
+/// What was found in one part.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) positions: Vec<u32>,
     /// Nothing else in the range matches.
-    pub(crate) finished: bool,
+    pub(super) finished: bool,
 }
 
-/// What a query is answered from.
-#[derive(Clone, Copy)]
-pub(super) struct Lists<'a> {
-    pub(super) terms: &'a Dictionary,
-    /// By term.
-    pub(super) postings: &'a Chunked<Postings>,
-    /// By position.
-    pub(super) type_at: &'a Chunked<TermId>,
-}
-
-impl<'a> Lists<'a> {
-    /// The first `limit` positions that match.
-    pub(super) fn select(&self, query: &Query, range: Range, limit: usize) -> Selection {
-        let mut walks = self.walks(query, range);
-        let mut next = BinaryHeap::with_capacity(walks.len());
-        for (number, walk) in walks.iter_mut().enumerate() {
-            next.extend(
-                walk.first()
-                    .map(|position| Reverse((range.rank(position), number))),
-            );
-        }
-        let mut positions = Vec::new();
-        while let Some(Reverse((rank, number))) = next.pop() {
-            let position = range.position(rank);
-            if positions.last() != Some(&position) {
-                if positions.len() == limit {
-                    return Selection {
-                        positions,
-                        finished: false,
-                    };
-                }
-                positions.push(position);
+/// The first `limit` positions that match.
+pub(super) fn select<L: Lists>(
+    lists: &L,
+    query: &Query,
+    range: Local,
+    limit: usize,
+) -> Result<Found, Trouble> {
+    let mut walks = walks(lists, query, range)?;
+    let mut next = BinaryHeap::with_capacity(walks.len());
+    for (number, walk) in walks.iter_mut().enumerate() {
+        next.extend(
+            walk.first()?
+                .map(|position| Reverse((range.rank(position), number))),
+        );
+    }
+    let mut positions = Vec::new();
+    while let Some(Reverse((rank, number))) = next.pop() {
+        let position = range.position(rank);
+        if positions.last() != Some(&position) {
+            if positions.len() == limit {
+                return Ok(Found {
+                    positions,
+                    finished: false,
+                });
             }
-            next.extend(
-                walks[number]
-                    .after(position)
-                    .map(|position| Reverse((range.rank(position), number))),
-            );
+            positions.push(position);
         }
-        Selection {
-            positions,
-            finished: true,
-        }
+        let after = walks[number].after(position)?;
+        next.extend(after.map(|position| Reverse((range.rank(position), number))));
     }
+    Ok(Found {
+        positions,
+        finished: true,
+    })
+}
 
-    fn walks(&self, query: &Query, range: Range) -> Vec<Walk<'a>> {
-        match query.items() {
-            [] => vec![Walk {
-                lists: *self,
-                range,
-                drivers: Vec::new(),
-                others: Vec::new(),
-                types: Vec::new(),
-                every: true,
-            }],
-            items => items.iter().filter_map(|item| self.walk(item, range)).collect(),
-        }
-    }
-
-    /// `None` if nothing can match.
-    fn walk(&self, item: &QueryItem, range: Range) -> Option<Walk<'a>> {
-        let cursor = |term: TermId| {
-            let positions = self
-                .postings
-                .get(term as usize)
-                .map_or(&[][..], |list| list.between(range.from, range.to));
-            (!positions.is_empty()).then(|| Cursor::new(positions, range.direction))
-        };
-        let required = |kind, bytes: &[u8]| self.terms.find(kind, bytes).and_then(cursor);
-        let mut others = Vec::with_capacity(item.tags.len() + 1);
-        for tag in &item.tags {
-            others.push(required(TermKind::Tag, tag.as_str().as_bytes())?);
-        }
-        if let Some(correlation) = item.correlation {
-            others.push(required(TermKind::Correlation, correlation.as_uuid().as_bytes())?);
-        }
-        let mut types: Vec<TermId> = item
-            .types
-            .iter()
-            .filter_map(|name| self.terms.find(TermKind::Type, name.as_str().as_bytes()))
-            .collect();
-        types.sort_unstable();
-        types.dedup();
-        if types.is_empty() && !item.types.is_empty() {
-            return None;
-        }
-        let of_types: Vec<_> = types.iter().copied().filter_map(cursor).collect();
-        if of_types.is_empty() && !types.is_empty() {
-            return None;
-        }
-        let every = others.is_empty() && types.is_empty();
-        let (drivers, types) = choose(&mut others, of_types, types);
-        Some(Walk {
-            lists: *self,
+fn walks<L: Lists>(lists: &L, query: &Query, range: Local) -> Result<Vec<Walk<L::List>>, Trouble> {
+    if query.items().is_empty() {
+        return Ok(vec![Walk {
             range,
-            drivers,
-            others,
-            types,
-            every,
-        })
+            drivers: Vec::new(),
+            others: Vec::new(),
+            types: Vec::new(),
+            every: true,
+        }]);
     }
+    let mut found = Vec::with_capacity(query.items().len());
+    for item in query.items() {
+        found.extend(walk(lists, item, range)?);
+    }
+    Ok(found)
+}
+
+/// `None` if nothing can match.
+fn walk<L: Lists>(lists: &L, item: &QueryItem, range: Local) -> Result<Option<Walk<L::List>>, Trouble> {
+    let mut others = Vec::with_capacity(item.tags.len() + 1);
+    for tag in &item.tags {
+        let Some(list) = lists.list(TermKind::Tag, tag.as_str().as_bytes(), range)? else {
+            return Ok(None);
+        };
+        others.push(list);
+    }
+    if let Some(correlation) = item.correlation {
+        let bytes = correlation.as_uuid();
+        let Some(list) = lists.list(TermKind::Correlation, bytes.as_bytes(), range)? else {
+            return Ok(None);
+        };
+        others.push(list);
+    }
+    let mut names: Vec<&str> = item.types.iter().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut types = Vec::with_capacity(names.len());
+    for name in &names {
+        types.extend(lists.list(TermKind::Type, name.as_bytes(), range)?);
+    }
+    if types.is_empty() && !names.is_empty() {
+        return Ok(None);
+    }
+    let every = others.is_empty() && types.is_empty();
+    let (drivers, types) = choose(&mut others, types);
+    Ok(Some(Walk {
+        range,
+        drivers,
+        others,
+        types,
+        every,
+    }))
 }
 
 /// Takes the shortest way: the rarest required list, or all lists of the types if they are shorter together. What is
 /// not walked is checked.
-fn choose<'a>(
-    others: &mut Vec<Cursor<'a>>,
-    of_types: Vec<Cursor<'a>>,
-    types: Vec<TermId>,
-) -> (Vec<Cursor<'a>>, Vec<TermId>) {
+fn choose<T: List>(others: &mut Vec<T>, types: Vec<T>) -> (Vec<T>, Vec<T>) {
     let rarest = (0..others.len()).min_by_key(|place| others[*place].remaining());
-    let typed: usize = of_types.iter().map(Cursor::remaining).sum();
+    let typed: usize = types.iter().map(List::remaining).sum();
     match rarest {
-        Some(rarest) if of_types.is_empty() || others[rarest].remaining() <= typed => {
+        Some(rarest) if types.is_empty() || others[rarest].remaining() <= typed => {
             (vec![others.swap_remove(rarest)], types)
         }
-        _ => (of_types, Vec::new()),
-    }
-}
-
-impl Range {
-    /// Small ranks come first in walking order.
-    fn rank(&self, position: u32) -> u32 {
-        match self.direction {
-            Direction::Forward => position,
-            Direction::Backward => !position,
-        }
-    }
-
-    fn position(&self, rank: u32) -> u32 {
-        match self.direction {
-            Direction::Forward => rank,
-            Direction::Backward => !rank,
-        }
-    }
-
-    /// Where the walk begins, if the range holds anything.
-    fn start(&self) -> Option<u32> {
-        let last = self.to.checked_sub(1).filter(|last| *last >= self.from)?;
-        Some(if self.direction == Direction::Forward {
-            self.from
-        } else {
-            last
-        })
-    }
-
-    /// The place behind a position in walking order, if the range holds it.
-    fn behind(&self, position: u32) -> Option<u32> {
-        match self.direction {
-            Direction::Forward => Some(position + 1).filter(|next| *next < self.to),
-            Direction::Backward => position.checked_sub(1).filter(|next| *next >= self.from),
-        }
+        _ => (types, Vec::new()),
     }
 }
 
 /// The walk of one item.
-struct Walk<'a> {
-    lists: Lists<'a>,
-    range: Range,
+struct Walk<T> {
+    range: Local,
     /// Any of these leads; empty if every position does.
-    drivers: Vec<Cursor<'a>>,
+    drivers: Vec<T>,
     /// All of these must agree.
-    others: Vec<Cursor<'a>>,
-    /// Sorted; one of these must be the type; empty: any.
-    types: Vec<TermId>,
+    others: Vec<T>,
+    /// One of these must agree; empty: any type.
+    types: Vec<T>,
     /// Every position of the range matches.
     every: bool,
 }
 
-impl Walk<'_> {
-    fn first(&mut self) -> Option<u32> {
-        self.at(self.range.start()?)
+impl<T: List> Walk<T> {
+    fn first(&mut self) -> Result<Option<u32>, Trouble> {
+        match self.range.start() {
+            Some(start) => self.at(start),
+            None => Ok(None),
+        }
     }
 
-    fn after(&mut self, position: u32) -> Option<u32> {
-        self.at(self.range.behind(position)?)
+    fn after(&mut self, position: u32) -> Result<Option<u32>, Trouble> {
+        match self.range.behind(position) {
+            Some(next) => self.at(next),
+            None => Ok(None),
+        }
     }
 
     /// The first match at or behind a position, in walking order.
-    fn at(&mut self, mut bound: u32) -> Option<u32> {
+    fn at(&mut self, mut bound: u32) -> Result<Option<u32>, Trouble> {
         if self.every {
-            return Some(bound);
+            return Ok(Some(bound));
         }
+        let range = self.range;
         loop {
-            let range = self.range;
-            let candidate = self
-                .drivers
-                .iter_mut()
-                .filter_map(|cursor| cursor.seek(bound))
-                .min_by_key(|at| range.rank(*at))?;
+            let mut candidate = None;
+            for list in &mut self.drivers {
+                if let Some(at) = list.seek(bound)? {
+                    candidate = Some(candidate.map_or(at, |other| range.nearer(at, other)));
+                }
+            }
+            let Some(candidate) = candidate else {
+                return Ok(None);
+            };
             let mut furthest = candidate;
-            for cursor in &mut self.others {
-                let at = cursor.seek(candidate)?;
+            for list in &mut self.others {
+                let Some(at) = list.seek(candidate)? else {
+                    return Ok(None);
+                };
                 if range.rank(at) > range.rank(furthest) {
                     furthest = at;
                 }
             }
             if furthest != candidate {
                 bound = furthest;
-            } else if self.has_type(candidate) {
-                return Some(candidate);
+            } else if self.has_type(candidate)? {
+                return Ok(Some(candidate));
             } else {
-                bound = self.range.behind(candidate)?;
+                match range.behind(candidate) {
+                    Some(next) => bound = next,
+                    None => return Ok(None),
+                }
             }
         }
     }
 
-    fn has_type(&self, position: u32) -> bool {
-        self.types.is_empty()
-            || self
-                .lists
-                .type_at
-                .get(position as usize)
-                .is_some_and(|term| self.types.binary_search(term).is_ok())
+    fn has_type(&mut self, position: u32) -> Result<bool, Trouble> {
+        for list in &mut self.types {
+            if list.seek(position)? == Some(position) {
+                return Ok(true);
+            }
+        }
+        Ok(self.types.is_empty())
     }
 }

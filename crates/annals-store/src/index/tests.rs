@@ -1,16 +1,38 @@
-//! The index against the filter it must equal.
+//! The index against the filter it must equal: in memory, in files, in merged files, and in any mixture of them.
 
-use annals_core::id::CorrelationId;
+use std::path::Path;
+
+use annals_core::event::{EventType, NewEvent};
+use annals_core::id::{CorrelationId, EventId};
+use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::Direction;
 use annals_core::query::{Query, QueryItem};
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
+use annals_log::disk::Disk;
+use annals_log::disk::sim::SimDisk;
 use annals_log::disk::sim::chance::Chance;
+use annals_log::{Milestone, Place};
+use std::sync::Arc;
+use uuid::Uuid;
 
 use super::*;
 use crate::record::tests::plain;
 
+const SALT: u64 = 99;
+
+/// Some ids tell their time and some do not; all are different.
+fn id(number: u32) -> EventId {
+    let wide = u128::from(number) + 1;
+    EventId::from_uuid(match number % 4 {
+        0 => Uuid::from_u128(wide.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
+        _ => Uuid::from_u128((1_700_000_000_000 + wide / 3) << 80 | 0x7 << 76 | wide << 40),
+    })
+}
+
 fn event(number: u32, chance: &mut Chance) -> NewEvent {
     let mut event = plain();
-    event.id = EventId::from_uuid(Uuid::from_u128(u128::from(number) + 1));
+    event.id = id(number);
     event.event_type = EventType::new(format!("type.{}", chance.below(5)));
     for kind in 0..4 {
         if chance.one_in(2) {
@@ -50,92 +72,364 @@ fn query(chance: &mut Chance) -> Query {
     Query::any((0..chance.below(4)).map(|_| item(chance)).collect())
 }
 
-fn settled(index: &mut Index) {
-    let count = index.next() - index.places.len();
-    index.settle(0, (0..count).map(|n| 512 + n), 600, Timestamp::EPOCH);
+fn mark(chance: &mut Chance) -> Mark {
+    let key = MarkKey::new(
+        ["timer", "handled"][chance.below(2) as usize],
+        format!("m{}", chance.below(60)),
+    );
+    match chance.below(4) {
+        0 => Mark::remove(key),
+        1 => Mark::set(
+            key,
+            vec![chance.number() as u8; 400 + chance.below(9_000) as usize],
+        ),
+        _ => Mark::set(key, chance.number().to_string()),
+    }
+}
+
+fn milestone(number: u64) -> Milestone {
+    Milestone {
+        frame: Place {
+            segment: (number / 50) as u32,
+            at: 512 + number % 50 * 4_000,
+        },
+        number,
+        checksum: number as u32 ^ 0xABCD,
+    }
+}
+
+fn moment(frame: u64) -> Timestamp {
+    Timestamp::from_micros(10 + frame as i64 / 3 * 1_000)
+}
+
+fn spot(number: u32) -> Spot {
+    Spot {
+        at: 600 + number % 10 * 40,
+        bytes: 40,
+        checksum: number.wrapping_mul(77),
+    }
+}
+
+/// A history in plain words, and the same as parts and a newest part.
+struct History {
+    events: Vec<NewEvent>,
+    /// By event: its frame.
+    frames: Vec<u64>,
+    marks: Marks,
+    parts: Parts,
+    current: Active,
+    disk: SimDisk,
+    cache: Arc<Cache>,
+}
+
+impl History {
+    fn new() -> Self {
+        Self {
+            events: Vec::new(),
+            frames: Vec::new(),
+            marks: Marks::new(),
+            parts: Parts::default(),
+            current: Active::default(),
+            disk: SimDisk::new(1),
+            cache: Arc::new(Cache::new(1 << 20)),
+        }
+    }
+
+    fn workshop(&self) -> Workshop<'_> {
+        Workshop {
+            disk: &self.disk,
+            dir: Path::new("index"),
+            salt: SALT,
+        }
+    }
+
+    fn frame(&mut self, number: u64, chance: &mut Chance) {
+        let first = self.events.len() as u32;
+        let count = chance.below(5) as u32;
+        for number in first..first + count {
+            let event = event(number, chance);
+            self.current.insert(&event);
+            self.events.push(event);
+        }
+        self.frames.resize(self.events.len(), number);
+        let settled = Settled {
+            frame: milestone(number),
+            bytes: 400,
+            recorded: moment(number),
+        };
+        self.current.settle(settled, (first..first + count).map(spot));
+        for _ in 0..chance.below(3) {
+            let mark = mark(chance);
+            self.marks.insert(mark.key.clone(), mark.value.clone());
+            self.current.set(mark);
+        }
+    }
+
+    fn close(&mut self) {
+        let following = self.current.following();
+        let closed = std::mem::replace(&mut self.current, following);
+        self.parts.push(Part::Active(Arc::new(closed)));
+    }
+
+    fn sealed(&self, frames: Frames) -> Part {
+        let part = SealedPart::open(&self.disk, Path::new("index"), frames, SALT, &self.cache);
+        Part::Sealed(Arc::new(part.unwrap()))
+    }
+
+    fn seal(&mut self, number: usize) {
+        if let Part::Active(active) = &self.parts.all()[number] {
+            let marks_set = self.parts.marks_set(number, active.marks()).unwrap();
+            write(&self.workshop(), active, marks_set, &mut || Ok(())).unwrap();
+            let part = self.sealed(active.stretch().unwrap().frames());
+            self.parts.replace(number..number + 1, vec![part]);
+        }
+    }
+
+    fn merge(&mut self, from: usize, to: usize) {
+        let sealed = |part: &Part| match part {
+            Part::Sealed(part) => part.clone(),
+            Part::Active(_) => panic!("only files are merged"),
+        };
+        let inputs: Vec<_> = self.parts.all()[from..to].iter().map(sealed).collect();
+        let stretch = merge(&self.workshop(), &inputs, &mut || Ok(())).unwrap();
+        let part = self.sealed(stretch.frames());
+        self.parts.replace(from..to, vec![part]);
+    }
+
+    fn select(&self, query: &Query, range: Range, limit: usize) -> Selection {
+        let mut selection = Selection::default();
+        let (parts, newest) = (&self.parts, &self.current);
+        let more = |done: bool, selection: &mut Selection, parts_first: bool| match parts_first {
+            _ if !done => false,
+            true => parts.select(query, range, limit, selection).unwrap(),
+            false => select_newest(newest, query, range, limit, selection).unwrap(),
+        };
+        let forward = range.direction == Direction::Forward;
+        let done = more(true, &mut selection, forward);
+        selection.finished = more(done, &mut selection, !forward);
+        selection
+    }
+
+    /// Everything that can be asked, against what is plainly so.
+    fn check(&self, chance: &mut Chance) {
+        let end = self.events.len() as u64;
+        for round in 0..150 {
+            self.check_query(chance, round);
+            let (kind, before) = (chance.below(4), chance.below(end + 10));
+            let tag = tag(kind, chance);
+            let tagged = self.events[..before.min(end) as usize].iter();
+            let expected = tagged.filter(|event| event.tags.contains(&tag)).count() as u64;
+            let found = self.parts.tagged(&tag, before).unwrap() + self.current.tagged(&tag, before) as u64;
+            assert_eq!(found, expected, "{tag} before {before}");
+            let position = chance.below(end + 20);
+            let id = id(position as u32);
+            let found = self
+                .current
+                .position_of(id)
+                .or(self.parts.position_of(id).unwrap());
+            assert_eq!(found, (position < end).then_some(position));
+            let span = match position < self.current.first() {
+                true => self.parts.spans(&[position]).unwrap().pop().map(|(_, span)| span),
+                false => self.current.span(position),
+            };
+            assert_eq!(span, (position < end).then(|| self.span(position)));
+            let mut some: Vec<u64> = (0..end).filter(|_| chance.one_in(1 + end / 30)).collect();
+            if chance.one_in(2) {
+                some.reverse();
+            }
+            let expected = some.iter().filter(|position| **position < self.parts.end());
+            let expected: Vec<_> = expected
+                .map(|position| (*position, self.span(*position)))
+                .collect();
+            assert_eq!(self.parts.spans(&some).unwrap(), expected);
+            let moment = moment(chance.below(self.frames.last().copied().unwrap_or(0) + 5));
+            let expected = self
+                .frames
+                .partition_point(|frame| super::tests::moment(*frame) <= moment);
+            let found = match self.current.count_at(moment) {
+                0 => self.parts.count_at(moment).unwrap(),
+                newest => self.current.first() + u64::from(newest),
+            };
+            assert_eq!(found, expected as u64);
+        }
+        self.check_marks(chance);
+        let mut types = TypeCounts::new();
+        self.events
+            .iter()
+            .for_each(|event| *types.entry(event.event_type.clone()).or_default() += 1);
+        assert_eq!(
+            (self.current.types(), self.current.type_count()),
+            (types.clone(), types.len())
+        );
+    }
+
+    fn span(&self, position: u64) -> Span {
+        let frame = self.frames[position as usize];
+        let spot = spot(position as u32);
+        Span {
+            place: Place {
+                segment: milestone(frame).frame.segment,
+                at: u64::from(spot.at),
+            },
+            bytes: spot.bytes,
+            checksum: spot.checksum,
+            recorded: moment(frame),
+        }
+    }
+
+    fn check_query(&self, chance: &mut Chance, round: u32) {
+        let end = self.events.len() as u64;
+        let query = query(chance);
+        let (from, to) = (chance.below(end + 100), chance.below(end + 1));
+        let limit = 1 + chance.below(40) as usize;
+        let direction = [Direction::Forward, Direction::Backward][chance.below(2) as usize];
+        let matching = (0..to).filter(|at| *at >= from && query.matches(&self.events[*at as usize]));
+        let mut expected: Vec<u64> = matching.collect();
+        if direction == Direction::Backward {
+            expected.reverse();
+        }
+        let found = self.select(&query, Range { from, to, direction }, limit);
+        let context = format!("round {round}: {query:?} {from}..{to} {direction:?}");
+        assert_eq!(found.finished, expected.len() <= limit, "{context}");
+        expected.truncate(limit);
+        assert_eq!(found.positions, expected, "{context}");
+    }
+
+    fn check_marks(&self, chance: &mut Chance) {
+        let set = self.marks.values().filter(|value| value.is_some()).count() as u64;
+        assert_eq!(
+            self.parts
+                .marks_set(self.parts.all().len(), self.current.marks())
+                .unwrap(),
+            set
+        );
+        for (space, prefix) in [
+            ("timer", ""),
+            ("handled", "m1"),
+            ("timer", "m59"),
+            ("nobody", ""),
+            ("handle", ""),
+        ] {
+            let wanted = MarksWanted::new(space, prefix);
+            let mut found = self.parts.marks(&wanted).unwrap();
+            found.extend(
+                wanted
+                    .among(self.current.marks())
+                    .map(|(key, value)| (key.clone(), value.clone())),
+            );
+            found.retain(|_, value| value.is_some());
+            let wants = |key: &MarkKey| key.space == space && key.name.starts_with(prefix);
+            let expected = self
+                .marks
+                .iter()
+                .filter(|(key, value)| wants(key) && value.is_some());
+            assert!(found.iter().eq(expected), "{space} {prefix}");
+        }
+        for _ in 0..60 {
+            let key = mark(chance).key;
+            let newest = self.current.marks().get(&key).cloned();
+            let found = newest.or(self.parts.mark(&key).unwrap()).flatten();
+            assert_eq!(found, self.marks.get(&key).cloned().flatten());
+        }
+    }
 }
 
 #[test]
 fn every_answer_equals_a_filter_over_all_events() {
-    let mut chance = Chance::new(1);
-    let mut index = Index::default();
-    let events: Vec<_> = (0..1_500).map(|number| event(number, &mut chance)).collect();
-    events.iter().for_each(|event| index.insert(event));
-    settled(&mut index);
-    let mut non_empty = 0;
-    for round in 0..3_000 {
-        let query = query(&mut chance);
-        let from = chance.below(1_600) as u32;
-        let to = chance.below(1_501) as u32;
-        let limit = 1 + chance.below(40) as usize;
-        let direction = if chance.one_in(2) {
-            Direction::Forward
-        } else {
-            Direction::Backward
-        };
-        let mut expected: Vec<u32> = (0..to)
-            .filter(|at| *at >= from && query.matches(&events[*at as usize]))
-            .collect();
-        if direction == Direction::Backward {
-            expected.reverse();
+    for seed in 0..6 {
+        let mut chance = Chance::new(seed);
+        let mut history = History::new();
+        let part_frames = 3 + chance.below(60);
+        for number in 0..500 {
+            history.frame(number, &mut chance);
+            if chance.one_in(part_frames) {
+                history.close();
+            }
         }
-        let found = index.select(&query, Range { from, to, direction }, limit);
-        assert_eq!(
-            found.finished,
-            expected.len() <= limit,
-            "round {round}: {query:?} {from}..{to}"
-        );
-        expected.truncate(limit);
-        assert_eq!(
-            found.positions, expected,
-            "round {round}: {query:?} {from}..{to} {direction:?}"
-        );
-        non_empty += u32::from(!expected.is_empty());
+        history.check(&mut chance);
+        for number in 0..history.parts.all().len() {
+            if chance.one_in(2) {
+                history.seal(number);
+            }
+        }
+        history.check(&mut chance);
+        (0..history.parts.all().len()).for_each(|number| history.seal(number));
+        assert_eq!(history.parts.waiting(), 0);
+        history.check(&mut chance);
+        while history.parts.all().len() > 1 {
+            let parts = history.parts.all().len() as u64;
+            let from = chance.below(parts - 1);
+            let to = from + 2 + chance.below((parts - from - 1).min(8));
+            history.merge(from as usize, to.min(parts) as usize);
+            history.check(&mut chance);
+        }
     }
-    assert!(non_empty > 800, "{non_empty} rounds found something");
 }
 
 #[test]
 fn withdrawn_events_leave_no_trace() {
     let mut chance = Chance::new(2);
-    let mut index = Index::default();
-    let kept: Vec<_> = (0..300).map(|number| event(number, &mut chance)).collect();
-    kept.iter().for_each(|event| index.insert(event));
-    settled(&mut index);
-    let before = index.types(300);
+    let mut history = History::new();
+    (0..150).for_each(|number| history.frame(number, &mut chance));
+    let end = history.events.len() as u32;
     for round in 0..20 {
-        let mut withdrawn: Vec<_> = (0..50).map(|number| event(1_000 + number, &mut chance)).collect();
+        let mut withdrawn: Vec<_> = (0..50)
+            .map(|number| event(10_000 + number, &mut chance))
+            .collect();
         withdrawn[7].event_type = EventType::new(format!("only.{round}"));
-        withdrawn.iter().for_each(|event| index.insert(event));
-        assert_eq!(index.position_of(withdrawn[49].id), Some(349));
-        index.withdraw();
-        assert_eq!((index.next(), index.position_of(withdrawn[0].id)), (300, None));
+        withdrawn.iter().for_each(|event| history.current.insert(event));
+        let last = u64::from(end) + 49;
+        assert_eq!(history.current.position_of(withdrawn[49].id), Some(last));
+        let named = history.current.named(last - 42).unwrap();
+        assert_eq!(named, (withdrawn[7].id, withdrawn[7].event_type.clone()));
+        assert_eq!(
+            (history.current.next(), history.current.end()),
+            (last + 1, u64::from(end))
+        );
+        history.current.withdraw();
+        assert_eq!(history.current.position_of(withdrawn[0].id), None);
+        assert_eq!(history.current.named(last), None);
     }
-    assert_eq!(index.types(u32::MAX), before);
-    assert_eq!(index.type_count(u32::MAX), before.len());
-    for (position, event) in kept.iter().enumerate() {
-        assert_eq!(index.position_of(event.id), Some(position as u32));
-        for tag in &event.tags {
-            let expected = kept.iter().filter(|other| other.tags.contains(tag)).count();
-            assert_eq!(index.tagged(tag, u32::MAX), expected);
-        }
-    }
+    history.check(&mut chance);
 }
 
 #[test]
-fn what_an_event_is_can_be_asked() {
+fn a_file_is_opened_only_where_it_belongs() {
     let mut chance = Chance::new(3);
-    let mut index = Index::default();
-    let events: Vec<_> = (0..40).map(|number| event(number, &mut chance)).collect();
-    events.iter().for_each(|event| index.insert(event));
-    for (position, event) in events.iter().enumerate() {
-        assert_eq!(index.id_at(position as u32), Some(event.id));
-        assert_eq!(index.type_of(position as u32), Some(event.event_type.clone()));
-    }
-    assert_eq!((index.id_at(40), index.type_of(40)), (None, None));
-    let first_of_its_type = &events[0].event_type;
-    assert_eq!(
-        (index.type_count(1), index.types(1)[0].event_type.clone()),
-        (1, first_of_its_type.clone())
+    let mut history = History::new();
+    (0..40).for_each(|number| history.frame(number, &mut chance));
+    history.close();
+    history.seal(0);
+    let frames = Frames { first: 0, last: 39 };
+    let dir = Path::new("index");
+    let path = dir.join(frames.name());
+    let open =
+        |disk: &SimDisk, frames, salt| SealedPart::open(disk, dir, frames, salt, &history.cache).map(drop);
+    assert!(open(&history.disk, frames, SALT).is_ok());
+    assert!(
+        matches!(
+            open(&history.disk, frames, SALT + 1),
+            Err(Trouble::Damaged { .. })
+        ),
+        "another log"
     );
+    let other = Frames { first: 0, last: 40 };
+    assert!(matches!(
+        open(&history.disk, other, SALT),
+        Err(Trouble::Io { .. })
+    ));
+    let bytes = history.disk.content(&path).unwrap();
+    history.disk.place(&dir.join(other.name()), &bytes);
+    assert!(
+        matches!(open(&history.disk, other, SALT), Err(Trouble::Damaged { .. })),
+        "other frames"
+    );
+    for size in [0, 100, 4_096, bytes.len() - 1] {
+        history.disk.remove(&path).unwrap();
+        history.disk.place(&path, &bytes[..size]);
+        assert!(
+            matches!(open(&history.disk, frames, SALT), Err(Trouble::Damaged { .. })),
+            "{size} bytes"
+        );
+    }
 }

@@ -68,6 +68,30 @@ fn events_come_back_as_they_went_out() {
     }
 }
 
+/// What an event is found by, in words.
+fn names(event: &impl Termed) -> (EventId, String, Vec<String>, Option<CorrelationId>) {
+    let tags = event.tags().map(str::to_owned).collect();
+    (
+        event.id(),
+        event.type_name().to_owned(),
+        tags,
+        event.correlation(),
+    )
+}
+
+#[test]
+fn what_an_event_is_found_by_is_read_from_its_bytes() {
+    for event in [full(), plain()] {
+        assert_eq!(names(&read_named(&event_out(&event)).unwrap()), names(&event));
+    }
+    let body = event_out(&full());
+    for length in 0..body.len() {
+        assert!(read_named(&body.slice(..length)).is_err(), "{length} bytes");
+    }
+    let mark = mark_out(&Mark::remove(MarkKey::new("a", "b")));
+    assert!(read_named(&mark).unwrap_err().contains("kind 2"));
+}
+
 #[test]
 fn every_single_field_comes_back_alone() {
     let rich = full();
@@ -84,7 +108,9 @@ fn every_single_field_comes_back_alone() {
             6 => meta.origin.clone_from(&from.origin),
             _ => event.occurred = rich.occurred,
         }
-        assert_eq!(read_event(&event_out(&event)).unwrap(), event, "field {field}");
+        let body = event_out(&event);
+        assert_eq!(read_event(&body).unwrap(), event, "field {field}");
+        assert_eq!(names(&read_named(&body).unwrap()), names(&event), "field {field}");
     }
 }
 
@@ -143,7 +169,13 @@ fn no_bytes_make_it_panic() {
             bytes[at] = chance.number() as u8;
         }
         bytes.truncate(chance.below(bytes.len() as u64 * 2) as usize);
-        refused += u32::from(read_event(&Bytes::from(bytes.clone())).is_err());
+        let body = Bytes::from(bytes.clone());
+        let event = read_event(&body);
+        refused += u32::from(event.is_err());
+        if let Ok(event) = event {
+            let named = read_named(&body).expect("what can be read whole has its names");
+            assert_eq!(names(&named), names(&event));
+        }
         if let Some(kind) = bytes.first_mut() {
             *kind = MARK;
         }

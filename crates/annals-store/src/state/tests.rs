@@ -3,6 +3,7 @@
 use annals_core::event::NewEvent;
 use annals_core::id::EventId;
 use annals_log::FrameHeader;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
@@ -51,8 +52,9 @@ fn frames_that_follow_on_are_taken() {
     let mut state = State::default();
     state.replay(&frame(0, &[1, 2], 10)).unwrap();
     state.replay(&frame(2, &[3], 10)).unwrap();
-    assert_eq!((state.end, state.newest), (3, Timestamp::from_micros(10)));
-    assert_eq!(state.index.recorded(2), Some(Timestamp::from_micros(10)));
+    assert_eq!((state.end(), state.newest()), (3, Timestamp::from_micros(10)));
+    let span = state.current.span(2).unwrap();
+    assert_eq!((span.place.at, span.recorded), (592, Timestamp::from_micros(10)));
 }
 
 #[test]
@@ -67,5 +69,5 @@ fn time_that_goes_back_an_id_that_comes_back_and_records_of_nothing_are_told() {
     let mut unknown_mark = Batch::default();
     unknown_mark.push_unnumbered(|out| out.extend_from_slice(b"\x02"));
     assert!(refusal(&mut state, &of(2, &unknown_mark, 10)).contains("a field of"));
-    assert!(refusal(&mut state, &frame(u64::from(u32::MAX), &[5], 10)).contains("at most"));
+    assert!(refusal(&mut state, &frame(7, &[5], 10)).contains("behind 2 of them"));
 }

@@ -7,7 +7,7 @@ use annals_core::port::store::{Append, AppendError, EventStore, Read, ReadError}
 use annals_core::position::Position;
 use annals_core::query::Query;
 use annals_core::tag::Tag;
-use annals_store::{EmbeddedStore, OpenError, Options};
+use annals_store::{EmbeddedStore, IndexOptions, OpenError, Options};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -131,6 +131,10 @@ async fn readers_beside_a_busy_writer_find_no_damage() {
     let options = Options {
         segment_bytes_first: 32 << 10,
         segment_bytes_max: 64 << 10,
+        index: IndexOptions {
+            part_events_max: 20,
+            ..IndexOptions::default()
+        },
         ..Options::default()
     };
     let store = EmbeddedStore::open(dir.path(), options).unwrap();

@@ -306,7 +306,10 @@ fn damage_met_later_fails_the_reads_that_touch_it_and_no_others() {
         "{again}"
     );
     drop(store);
-    assert_eq!(verify_on(&disk, dir()).unwrap().findings, findings);
+    assert_eq!(
+        verify_on(Arc::new(disk.clone()), dir()).unwrap().findings,
+        findings
+    );
     let refused = open(&disk).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(
@@ -314,7 +317,9 @@ fn damage_met_later_fails_the_reads_that_touch_it_and_no_others() {
         "{refused}"
     );
     assert_eq!(
-        EmbeddedStore::open_read_only_on(&disk, dir()).unwrap_err().kind(),
+        EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir())
+            .unwrap_err()
+            .kind(),
         ErrorKind::Corrupt
     );
 }

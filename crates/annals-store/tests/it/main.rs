@@ -7,6 +7,8 @@
 mod conformance;
 /// What goes wrong while a store is open.
 mod faults;
+/// The files of the index are hints.
+mod index;
 /// Power cuts, judged by an oracle.
 mod crash;
 /// What only the embedded store has: folders, locks, reopening.

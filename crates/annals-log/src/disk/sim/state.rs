@@ -61,10 +61,18 @@ pub(super) struct State {
     last_file: FileId,
 }
 
+/// Cuts or adds zeros; without going over them one by one where nothing is optimized.
+fn resize(bytes: &mut Vec<u8>, size: usize) {
+    match size.checked_sub(bytes.len()) {
+        Some(more) => bytes.append(&mut vec![0; more]),
+        None => bytes.truncate(size),
+    }
+}
+
 impl Change {
     pub(super) fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Size(size) => bytes.resize(*size, 0),
+            Self::Size(size) => resize(bytes, *size),
             Self::Sector {
                 number,
                 bytes: sector,
@@ -162,7 +170,7 @@ impl State {
     pub(super) fn resize(&mut self, file: FileId, size: usize) {
         let stamp = self.next_stamp();
         let content = self.files.entry(file).or_default();
-        Arc::make_mut(&mut content.cached).resize(size, 0);
+        resize(Arc::make_mut(&mut content.cached), size);
         content.pending.push(Stamped {
             stamp,
             change: Change::Size(size),

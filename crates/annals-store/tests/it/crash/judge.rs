@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
 use annals_core::id::EventId;
-use annals_core::port::store::{Append, Direction, EventStore, Read};
+use annals_core::port::store::{Append, Direction, EventStore, Read, ReadError};
 use annals_core::position::Position;
+use annals_core::query::Query;
+use annals_log::FrameHeader;
+use annals_store::disk::Disk;
 use annals_store::disk::sim::chance::Chance;
 use annals_store::disk::sim::{SimDisk, Survival};
-use annals_store::{EmbeddedStore, OpenError};
+use annals_store::{EmbeddedStore, Finding, OpenError};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -26,6 +29,10 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
         read_only(disk, epoch)?;
     }
     let rotten = chance.one_in(6).then(|| disk.crash(0, Survival::Everything));
+    let spoiled = chance.one_in(3);
+    if spoiled {
+        spoil_index(disk, chance);
+    }
     let store = open(disk, clock()).map_err(|error| format!("it does not open: {error}"))?;
     let found = contents(&store)?;
     let allowed = [Some(&epoch.sure), epoch.maybe.as_ref()];
@@ -44,7 +51,9 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
     index_equals_scan(&store, model, chance)?;
     if chance.one_in(4) {
         let report = store.verify().map_err(|error| error.to_string())?;
-        if !report.findings.is_empty() || report.events != model.events.len() as u64 {
+        let of_index = |finding: &Finding| finding.file.starts_with(dir().join("index"));
+        let expected = report.findings.is_empty() || spoiled && report.findings.iter().all(of_index);
+        if !expected || report.events != model.events.len() as u64 {
             return Err(format!(
                 "verify counts {} events and tells {:?}",
                 report.events, report.findings
@@ -52,14 +61,35 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
         }
     }
     if let Some(disk) = rotten {
-        rot(&disk, chance)?;
+        rot(&disk, model, chance)?;
     }
     goes_on(disk, store, model)
 }
 
-/// One flipped bit in a frame that later ones vouch for: the store refuses to open, untouched, and verify names it.
-fn rot(disk: &SimDisk, chance: &mut Chance) -> Result<(), String> {
-    let read = annals_log::open_read_only(disk, dir(), &mut |_| Ok(()));
+/// Damages or takes away one file of the index: nobody may notice.
+fn spoil_index(disk: &SimDisk, chance: &mut Chance) {
+    let folder = dir().join("index");
+    let names = disk.list(&folder).unwrap_or_default();
+    let Some(name) = names.get(chance.below(names.len() as u64) as usize) else {
+        return;
+    };
+    let file = folder.join(name);
+    let bytes = disk.content(&file).unwrap_or_default();
+    disk.remove(&file).unwrap();
+    match chance.below(4) {
+        0 => {}
+        1 => disk.place(&file, &bytes[..chance.below(bytes.len() as u64) as usize]),
+        _ => {
+            disk.place(&file, &bytes);
+            disk.rot(&file, chance.below(bytes.len() as u64), 1 << chance.below(8));
+        }
+    }
+}
+
+/// One flipped bit in a frame that later ones vouch for: the store refuses to open, untouched, or it fails the reads that
+/// touch it, if its index knows the frame; and verify names it.
+fn rot(disk: &SimDisk, model: &Model, chance: &mut Chance) -> Result<(), String> {
+    let read = annals_log::open_read_only(Arc::new(disk.clone()), dir(), &mut |_| Ok(()));
     let Ok((reader, _)) = read else { return Ok(()) };
     let frames: Vec<_> = reader.frames().map(|frame| frame.unwrap().header).collect();
     // What is read only has a witness, but a seal at the end has none and holds nothing.
@@ -72,17 +102,32 @@ fn rot(disk: &SimDisk, chance: &mut Chance) -> Result<(), String> {
     let file = dir().join(format!("{:010}.seg", frame.segment));
     let at = frame.place + chance.below(frame.frame_bytes());
     disk.rot(&file, at, 1 << chance.below(8));
+    if chance.one_in(2) {
+        // Without an index everything is read at opening.
+        let folder = dir().join("index");
+        for name in disk.list(&folder).unwrap_or_default() {
+            disk.remove(&folder.join(name)).unwrap();
+        }
+    }
     let operations = disk.operations();
     let what = format!(
         "a flipped bit in {} at byte {at}, in the frame at {}",
         file.display(),
         frame.place
     );
-    match open(disk, clock()) {
-        Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {}
-        other => return Err(format!("{what}: expected a refusal, found {other:?}")),
+    let opened = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir());
+    match opened {
+        Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => match open(disk, clock()) {
+            Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {}
+            other => return Err(format!("{what}: expected a refusal, found {other:?}")),
+        },
+        Err(other) => return Err(format!("{what}: expected a refusal, found {other:?}")),
+        Ok(store) if store.recovery().known_frames <= frame.number => {
+            return Err(format!("{what}: expected a refusal, found a store"));
+        }
+        Ok(store) => told_when_read(&store, model, frame).map_err(|wrong| format!("{what}: {wrong}"))?,
     }
-    match annals_store::verify_on(disk, dir()) {
+    match annals_store::verify_on(Arc::new(disk.clone()), dir()) {
         Err(OpenError::NewerFormat { .. }) => {}
         Ok(report)
             if report
@@ -98,21 +143,34 @@ fn rot(disk: &SimDisk, chance: &mut Chance) -> Result<(), String> {
     }
 }
 
+/// A read that touches damage fails or answers with what was written; every other one answers.
+fn told_when_read(store: &EmbeddedStore, model: &Model, frame: &FrameHeader) -> Result<(), String> {
+    for (position, expected) in (0..store.end().get()).zip(&model.events) {
+        let read = Read::new(Query::all(), Position::new(position)).to(Position::new(position + 1));
+        match now(store.read(read)) {
+            Ok(page) if page.events == [expected.clone()] => {}
+            Err(ReadError::Corrupt(_)) if (frame.first..frame.end()).contains(&position) => {}
+            other => return Err(format!("position {position} answers {other:?}")),
+        }
+    }
+    Ok(())
+}
+
 fn clock() -> Arc<StepClock> {
     Arc::default()
 }
 
 /// Without recovery: a beginning of what is allowed, and nothing else.
 fn read_only(disk: &SimDisk, epoch: &Epoch) -> Result<(), String> {
-    let Ok(names) = annals_store::disk::Disk::list(disk, dir()) else {
+    let Ok(names) = disk.list(dir()) else {
         return Ok(());
     };
     if names.is_empty() {
         return Ok(());
     }
     let operations = disk.operations();
-    let store =
-        EmbeddedStore::open_read_only_on(disk, dir()).map_err(|error| format!("read only: {error}"))?;
+    let store = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir())
+        .map_err(|error| format!("read only: {error}"))?;
     let found = contents(&store)?.events;
     let longest = epoch.maybe.as_ref().unwrap_or(&epoch.sure);
     if !longest.events.starts_with(&found) && !epoch.sure.events.starts_with(&found) {

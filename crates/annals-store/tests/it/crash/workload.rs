@@ -18,7 +18,7 @@ use annals_core::tag::Tag;
 use annals_core::time::{Clock, Timestamp};
 use annals_store::disk::sim::chance::Chance;
 use annals_store::disk::sim::{Fault, SimDisk, Survival};
-use annals_store::{EmbeddedStore, OpenError, Options, WriterThread};
+use annals_store::{EmbeddedStore, IndexOptions, OpenError, Options, WriterThread};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -70,6 +70,14 @@ pub(super) fn open(disk: &SimDisk, clock: Arc<StepClock>) -> Result<EmbeddedStor
         clock,
         segment_bytes_first: 4 << 10,
         segment_bytes_max: 8 << 10,
+        open_files_max: 2,
+        // So small that most runs have files of the index, and files made of others.
+        index: IndexOptions {
+            part_events_max: 6,
+            part_bytes_max: 4 << 10,
+            cache_bytes_max: 0,
+            ..IndexOptions::default()
+        },
         writer: WriterThread::Stepped,
         ..Options::default()
     };
@@ -106,7 +114,7 @@ pub(super) fn contents(store: &EmbeddedStore) -> Result<Model, String> {
 /// When the last commit group of the log was recorded.
 fn newest_group(disk: &SimDisk) -> Result<Timestamp, String> {
     let mut newest = Timestamp::EPOCH;
-    let looked = annals_log::inspect(disk, dir(), &mut |frame| {
+    let looked = annals_log::inspect(Arc::new(disk.clone()), dir(), &mut |frame| {
         if frame.header.kind == annals_log::FrameKind::Records {
             newest = Timestamp::from_micros(frame.header.time);
         }

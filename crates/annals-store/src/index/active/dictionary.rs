@@ -4,18 +4,8 @@
 //! Hashes only find candidates; the bytes decide. Texts lie side by side in chunks; a slot holds half of the hash, so
 //! that a wrong candidate is passed over without looking at its bytes, and growing needs no bytes at all.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
+use super::super::term::{Salt, TermKind};
 use super::chunked::Chunked;
-
-/// What a term is. Part of its identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub(crate) enum TermKind {
-    Type = 1,
-    Tag = 2,
-    Correlation = 3,
-}
 
 /// A term's number.
 pub(crate) type TermId = u32;
@@ -45,7 +35,7 @@ pub(crate) struct Dictionary {
     texts: Vec<Vec<u8>>,
     /// Open addressing, a power of two, at most three quarters full.
     slots: Vec<Slot>,
-    hasher: RandomState,
+    salt: Salt,
 }
 
 impl Dictionary {
@@ -75,6 +65,14 @@ impl Dictionary {
         }
     }
 
+    /// A term's kind and bytes, as one.
+    pub(crate) fn stored(&self, term: TermId) -> &[u8] {
+        let Some(entry) = self.entries.get(term as usize) else {
+            return &[0];
+        };
+        &self.texts[entry.chunk as usize][usize::from(entry.at)..][..usize::from(entry.bytes)]
+    }
+
     /// The bytes of a term, without its kind.
     pub(crate) fn bytes(&self, term: TermId) -> &[u8] {
         &self.stored(term)[1..]
@@ -96,21 +94,11 @@ impl Dictionary {
     }
 
     fn hash(&self, kind: TermKind, bytes: &[u8]) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(bytes);
-        hasher.write_u8(kind as u8);
-        hasher.finish() as u32
+        self.salt.hash(kind, bytes) as u32
     }
 
     fn is(&self, term: TermId, kind: TermKind, bytes: &[u8]) -> bool {
         matches!(self.stored(term).split_first(), Some((first, rest)) if *first == kind as u8 && rest == bytes)
-    }
-
-    fn stored(&self, term: TermId) -> &[u8] {
-        let Some(entry) = self.entries.get(term as usize) else {
-            return &[0];
-        };
-        &self.texts[entry.chunk as usize][usize::from(entry.at)..][..usize::from(entry.bytes)]
     }
 
     fn store(&mut self, kind: TermKind, bytes: &[u8]) -> Entry {

@@ -3,8 +3,7 @@
 //! In: ids in order of position. Out: the position of an id. Hashes only find candidates; all sixteen bytes decide.
 //! An event costs sixteen bytes and its share of a table of four-byte slots.
 
-use std::hash::{BuildHasher, RandomState};
-
+use super::super::term::{Salt, TermKind};
 use super::chunked::Chunked;
 
 const FREE: u32 = u32::MAX;
@@ -14,7 +13,7 @@ pub(crate) struct Ids {
     by_position: Chunked<[u8; 16]>,
     /// Open addressing, a power of two, at most three quarters full.
     slots: Vec<u32>,
-    hasher: RandomState,
+    salt: Salt,
 }
 
 impl Ids {
@@ -53,7 +52,7 @@ impl Ids {
     /// Where the id is, or where it belongs.
     fn slot_of(&self, id: &[u8; 16]) -> usize {
         let last = self.slots.len() - 1;
-        let mut slot = self.hasher.hash_one(id) as usize & last;
+        let mut slot = self.salt.hash(TermKind::Id, id) as usize & last;
         while self.slots[slot] != FREE && self.get(self.slots[slot]) != Some(id) {
             slot = (slot + 1) & last;
         }

@@ -5,6 +5,9 @@
 
 use annals_core::port::store::Direction;
 
+use super::super::list::{List, gallop};
+use super::super::trouble::Trouble;
+
 const INLINE: usize = 3;
 
 #[derive(Debug)]
@@ -85,19 +88,14 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(positions: &'a [u32], direction: Direction) -> Self {
+    pub(super) fn new(positions: &'a [u32], direction: Direction) -> Self {
         Self {
             rest: positions,
             direction,
         }
     }
 
-    pub(crate) fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// The first position at or behind `bound` in walking order. Bounds never go back.
-    pub(crate) fn seek(&mut self, bound: u32) -> Option<u32> {
+    fn next(&mut self, bound: u32) -> Option<u32> {
         match self.direction {
             Direction::Forward => {
                 self.rest = &self.rest[gallop(self.rest.len(), |place| self.rest[place] < bound)..];
@@ -113,23 +111,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The first place that is not `before`, found in steps that double: near places are found fast.
-fn gallop(len: usize, before: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut step) = (0, 1);
-    while low + step <= len && before(low + step - 1) {
-        low += step;
-        step *= 2;
+impl List for Cursor<'_> {
+    fn remaining(&self) -> usize {
+        self.rest.len()
     }
-    let mut high = (low + step).min(len);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if before(middle) {
-            low = middle + 1
-        } else {
-            high = middle
-        }
+
+    fn seek(&mut self, bound: u32) -> Result<Option<u32>, Trouble> {
+        Ok(self.next(bound))
     }
-    low
 }
 
 #[cfg(test)]
@@ -165,17 +154,17 @@ mod tests {
             let mut backward = Cursor::new(&positions, Direction::Backward);
             for bound in [start, start + 5, start + 900] {
                 assert_eq!(
-                    forward.seek(bound),
+                    forward.next(bound),
                     positions.iter().copied().find(|at| *at >= bound)
                 );
             }
             for bound in [start + 900, start + 5, start] {
                 assert_eq!(
-                    backward.seek(bound),
+                    backward.next(bound),
                     positions.iter().copied().rfind(|at| *at <= bound)
                 );
             }
         }
-        assert_eq!(Cursor::new(&[], Direction::Backward).seek(5), None);
+        assert_eq!(Cursor::new(&[], Direction::Backward).next(5), None);
     }
 }

@@ -1,0 +1,45 @@
+//! From memory to a file.
+
+use std::io;
+
+use super::super::active::Active;
+use super::assembly::{Assembly, Part, Workshop, is_timed};
+use super::marks;
+use super::writer::Pause;
+
+/// Writes the file of a part that is in memory and has nothing pending. `marks_set` counts the marks that are set where
+/// it ends, from the beginning of the log.
+pub(crate) fn write(
+    workshop: &Workshop<'_>,
+    active: &Active,
+    marks_set: u64,
+    pause: Pause<'_>,
+) -> io::Result<()> {
+    let Some(stretch) = active.stretch() else {
+        return Ok(());
+    };
+    let (terms, ids) = (active.sorted_terms(), active.sorted_ids());
+    let untimed = ids.iter().filter(|(id, _)| !is_timed(id)).count();
+    let filtered = (active.entries() + untimed) as u64;
+    let mut assembly = Assembly::begin(workshop, &stretch, filtered, pause)?;
+    for (term, positions) in terms {
+        for position in positions {
+            assembly.position(*position)?;
+        }
+        assembly.term(term)?;
+    }
+    assembly.end(Part::Terms)?;
+    for (id, position) in &ids {
+        assembly.id(id, *position)?;
+    }
+    assembly.end(Part::Ids)?;
+    for (key, value) in active.marks() {
+        assembly.mark(&marks::key_bytes(key), value.as_deref())?;
+    }
+    assembly.end(Part::Marks)?;
+    for position in 0..stretch.events {
+        let span = active.span(stretch.first + u64::from(position));
+        assembly.span(span.expect("every durable event has a place"))?;
+    }
+    assembly.finish(workshop, stretch, 0, &active.types(), marks_set)
+}

@@ -1,0 +1,300 @@
+//! Keeps the index small in memory and its files few.
+//!
+//! In: parts of the index that were closed. Out: their files, and one file instead of several of a size. All of this
+//! happens on a thread of its own, which gives way: parts that wait come first, and merging rests as long as it works. In
+//! simulations it happens at once, so that runs repeat.
+//!
+//! Invariants: a part leaves memory only after its file was opened; files leave the folder only after the one that
+//! replaces them is there for good; whatever fails is tried again later and costs nothing but memory.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::core::Core;
+use crate::index::{MergeError, Part, Parts, SealedPart, Trouble, joined};
+
+/// So many files of one size become one.
+const MERGED: usize = 8;
+/// Files that were made of others so often are not merged again: making one again must not take for ever.
+const LEVEL_MAX: u8 = 3;
+/// The writer waits while more parts than these wait for their files.
+const WAITING_MAX: usize = 2;
+/// No append is taken while more parts than these cannot be written.
+const REFUSED_AT: usize = 64;
+/// After a failure the keeper tries again after this long.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// The longest rest of a merge at once.
+const REST_MAX: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    work: Arc<Work>,
+    /// None: everything happens at once.
+    thread: Mutex<Option<Running>>,
+    threaded: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    wake: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Work {
+    core: Arc<Core>,
+    threaded: bool,
+    closing: AtomicBool,
+    failing: AtomicBool,
+    done: Mutex<()>,
+    sealed: Condvar,
+}
+
+impl Keeper {
+    /// Begins to keep the index of this store, on a thread if the system gives one.
+    pub(crate) fn start(core: Arc<Core>, on_thread: bool) -> Self {
+        let work = Arc::new(Work {
+            core,
+            threaded: on_thread,
+            closing: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            done: Mutex::default(),
+            sealed: Condvar::new(),
+        });
+        let running = on_thread.then(|| Running::start(work.clone())).flatten();
+        let keeper = Self {
+            work,
+            threaded: running.is_some(),
+            thread: Mutex::new(running),
+        };
+        keeper.wake();
+        keeper
+    }
+
+    fn wake(&self) {
+        match &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
+            // If it was woken already, it will see this too.
+            Some(running) => drop(running.wake.try_send(())),
+            None if self.threaded => {}
+            None => self.work.all(),
+        }
+    }
+
+    /// A part was closed: its file will be made. Waits where too many wait already.
+    pub(crate) fn part_closed(&self) {
+        self.wake();
+        let mut done = self.work.done.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.threaded && self.work.waiting() > WAITING_MAX && !self.work.failing.load(Ordering::Acquire)
+        {
+            let waited = self.work.sealed.wait_timeout(done, AGAIN_AFTER);
+            done = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Why no append can be taken, if so.
+    pub(crate) fn overwhelmed(&self) -> Option<String> {
+        let waiting = self.work.waiting();
+        (waiting > REFUSED_AT).then(|| {
+            format!(
+                "{waiting} parts of the index wait in memory because their files cannot be written; \
+                 make room or mend the folder `index`"
+            )
+        })
+    }
+
+    /// Writes the files of what waits and ends.
+    pub(crate) fn close(&self) {
+        self.work.closing.store(true, Ordering::Release);
+        let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { wake, thread }) = running else {
+            return;
+        };
+        drop(wake);
+        if thread.join().is_err() {
+            tracing::error!("the thread that keeps the index panicked");
+        }
+    }
+}
+
+impl Running {
+    fn start(work: Arc<Work>) -> Option<Self> {
+        let (wake, woken) = sync_channel(1);
+        let thread = thread::Builder::new().name("annals-index".into());
+        let thread = thread.spawn(move || work.run(&woken)).ok()?;
+        Some(Self { wake, thread })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Lets nobody wait for a thread that has ended, however it ended.
+struct EndOfKeeping<'a>(&'a Work);
+
+impl Drop for EndOfKeeping<'_> {
+    fn drop(&mut self) {
+        self.0.failing.store(true, Ordering::Release);
+        self.0.tell();
+    }
+}
+
+impl Work {
+    fn run(&self, woken: &Receiver<()>) {
+        let _end = EndOfKeeping(self);
+        loop {
+            let next = match self.failing.load(Ordering::Acquire) {
+                true => woken.recv_timeout(AGAIN_AFTER),
+                false => woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            self.all();
+            if next == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.core.state.read().parts.waiting()
+    }
+
+    /// Everything there is to do.
+    fn all(&self) {
+        self.seal_waiting();
+        while !self.closing.load(Ordering::Acquire) {
+            let parts = self.core.state.read().parts.clone();
+            let Some(merged) = mergeable(&parts) else { return };
+            if let Err(error) = self.merge(&merged) {
+                if !self.closing.load(Ordering::Acquire) {
+                    self.failed(&error);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Wakes the writer, if it waits.
+    fn tell(&self) {
+        let _done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sealed.notify_all();
+    }
+
+    /// Makes the files of all parts that wait.
+    fn seal_waiting(&self) {
+        loop {
+            let parts = self.core.state.read().parts.clone();
+            let waiting = parts
+                .all()
+                .iter()
+                .position(|part| matches!(part, Part::Active(_)));
+            let sealed = waiting.map(|number| self.seal(&parts, number));
+            match sealed {
+                None => self.failing.store(false, Ordering::Release),
+                Some(Ok(())) => {
+                    self.tell();
+                    continue;
+                }
+                Some(Err(error)) => {
+                    self.failed(&error);
+                    self.tell();
+                }
+            }
+            return;
+        }
+    }
+
+    fn seal(&self, parts: &Parts, number: usize) -> Result<(), MergeError> {
+        let Part::Active(active) = &parts.all()[number] else {
+            return Ok(());
+        };
+        let marks_set = parts.marks_set(number, active.marks())?;
+        let sealed = self.core.shelf.seal(active, marks_set, &mut || Ok(()))?;
+        let mut state = self.core.state.write();
+        let is_it = |part: &Part| matches!(part, Part::Active(other) if Arc::ptr_eq(other, active));
+        if let Some(number) = state.parts.all().iter().position(is_it) {
+            state
+                .parts
+                .replace(number..number + 1, vec![Part::Sealed(sealed)]);
+        }
+        Ok(())
+    }
+
+    fn merge(&self, merged: &[Arc<SealedPart>]) -> Result<(), MergeError> {
+        let mut last = Instant::now();
+        let mut pause = || {
+            let worked = last.elapsed();
+            if self.closing.load(Ordering::Acquire) {
+                return Err(io::Error::from(io::ErrorKind::Interrupted));
+            }
+            if self.threaded {
+                thread::sleep(worked.min(REST_MAX));
+            }
+            self.seal_waiting();
+            last = Instant::now();
+            Ok(())
+        };
+        let part = self.core.shelf.merge(merged, &mut pause)?;
+        let mut state = self.core.state.write();
+        let is_first = |part: &Part| matches!(part, Part::Sealed(other) if Arc::ptr_eq(other, &merged[0]));
+        let first = state.parts.all().iter().position(is_first);
+        let places = first.map(|first| first..first + merged.len());
+        let same = places.filter(|places| {
+            let found = state.parts.all().get(places.clone());
+            found.is_some_and(|found| found.iter().zip(merged).all(|(part, merged)| is(part, merged)))
+        });
+        let Some(places) = same else {
+            // One of them was made again meanwhile.
+            drop(state);
+            self.core.shelf.discard(part.path());
+            return Ok(());
+        };
+        state.parts.replace(places, vec![Part::Sealed(part)]);
+        drop(state);
+        merged
+            .iter()
+            .for_each(|part| self.core.shelf.discard(part.path()));
+        Ok(())
+    }
+
+    fn failed(&self, error: &MergeError) {
+        if let MergeError::Source(Trouble::Damaged {
+            opened: Some(opened), ..
+        }) = error
+            && let Err(error) = self.core.mend(*opened)
+        {
+            tracing::warn!(%error, "a damaged index file cannot be made again");
+        }
+        let first = !self.failing.swap(true, Ordering::AcqRel);
+        if first {
+            tracing::warn!(%error, "the index cannot be kept in files for now");
+        }
+    }
+}
+
+fn is(part: &Part, sealed: &Arc<SealedPart>) -> bool {
+    matches!(part, Part::Sealed(other) if Arc::ptr_eq(other, sealed))
+}
+
+/// The first files of one size, small sizes first, that follow each other and are enough to become one.
+fn mergeable(parts: &Parts) -> Option<Vec<Arc<SealedPart>>> {
+    (0..LEVEL_MAX).find_map(|level| {
+        let mut run: Vec<Arc<SealedPart>> = Vec::new();
+        for part in parts.all() {
+            match part {
+                Part::Sealed(part) if part.level() == level => run.push(part.clone()),
+                _ => run.clear(),
+            }
+            let stretches: Vec<_> = run.iter().map(|part| part.stretch()).collect();
+            if run.len() == MERGED && joined(&stretches).is_some() {
+                return Some(run);
+            }
+        }
+        None
+    })
+}

@@ -1,0 +1,77 @@
+//! The reads of a store, as of the durable end when they began.
+//!
+//! In: questions in the words of the port. Out: pages and answers, on the caller's thread.
+
+use annals_core::mark::MarkKey;
+use annals_core::port::store::{Direction, Page, Read, ReadError, TypeCount};
+use annals_core::position::{Position, Revision};
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
+use bytes::Bytes;
+
+use crate::core::Core;
+use crate::fetch;
+use crate::index::{MarksWanted, Range, Selection};
+
+impl Core {
+    fn durable_end(&self) -> u64 {
+        self.state.read().end()
+    }
+
+    pub(crate) fn page(&self, read: &Read) -> Result<Page, ReadError> {
+        self.check_open()?;
+        let to = read.to.get().min(self.durable_end());
+        let range = Range {
+            from: read.from.get(),
+            to,
+            direction: read.direction,
+        };
+        let Selection { positions, finished } =
+            self.ask(|core| core.select(&read.query, range, read.limit.max(1)))?;
+        let wanted = self.ask(|core| core.wanted(&positions))?;
+        let events = fetch::events(&self.reader, &self.weather, &wanted, read.bytes)?;
+        let finished = finished && events.len() == wanted.len();
+        let last = events.last().map(|event| event.position);
+        let next = match read.direction {
+            Direction::Forward if finished => read.from.max(Position::new(to)),
+            Direction::Forward => last.map_or(read.from, Position::next),
+            Direction::Backward if finished => read.from,
+            Direction::Backward => last.unwrap_or(read.to),
+        };
+        Ok(Page {
+            events,
+            next,
+            finished,
+        })
+    }
+
+    pub(crate) fn revision(&self, tag: &Tag, before: Position) -> Result<Option<Revision>, ReadError> {
+        self.check_open()?;
+        let before = before.get().min(self.durable_end());
+        let count = self.ask(|core| core.tagged(tag, before))?;
+        Ok(count.checked_sub(1).map(Revision::new))
+    }
+
+    pub(crate) fn end_at(&self, moment: Timestamp) -> Result<Position, ReadError> {
+        self.check_open()?;
+        self.ask(|core| core.count_at(moment)).map(Position::new)
+    }
+
+    pub(crate) fn types(&self) -> Result<Vec<TypeCount>, ReadError> {
+        self.check_open()?;
+        let types = self.state.read().current.types().into_iter();
+        Ok(types
+            .map(|(event_type, events)| TypeCount { event_type, events })
+            .collect())
+    }
+
+    pub(crate) fn mark(&self, key: &MarkKey) -> Result<Option<Bytes>, ReadError> {
+        self.check_open()?;
+        self.ask(|core| core.mark_value(key))
+    }
+
+    pub(crate) fn marks(&self, wanted: &MarksWanted) -> Result<Vec<(MarkKey, Bytes)>, ReadError> {
+        self.check_open()?;
+        self.ask(|core| core.marks_in(wanted))
+    }
+}

@@ -1,0 +1,669 @@
+//! The files of the index are hints: spoiled, missing, half-made or not to be made at all, the answers are the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use annals_core::condition::Condition;
+use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
+use annals_core::id::{CorrelationId, EventId, uuid_v7};
+use annals_core::kind::ErrorKind;
+use annals_core::mark::{Mark, MarkKey};
+use annals_core::port::store::{Append, AppendError, Appended, EventStore, Read};
+use annals_core::position::{Position, Revision};
+use annals_core::query::{Query, QueryItem};
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
+use annals_store::disk::Disk;
+use annals_store::disk::sim::chance::Chance;
+use annals_store::disk::sim::{Fault, SimDisk, Survival};
+use annals_store::{EmbeddedStore, IndexOptions, Options, WriterThread, verify_on};
+use bytes::Bytes;
+use uuid::Uuid;
+
+fn dir() -> &'static Path {
+    Path::new("store")
+}
+
+fn folder() -> PathBuf {
+    dir().join("index")
+}
+
+/// Parts of a few events; nothing is kept in memory, so that every question reads the files.
+fn options() -> Options {
+    Options {
+        writer: WriterThread::Stepped,
+        segment_bytes_first: 8 << 10,
+        segment_bytes_max: 16 << 10,
+        open_files_max: 2,
+        index: IndexOptions {
+            part_events_max: 12,
+            cache_bytes_max: 0,
+            ..IndexOptions::default()
+        },
+        ..Options::default()
+    }
+}
+
+fn open(disk: &SimDisk) -> EmbeddedStore {
+    EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), options()).unwrap()
+}
+
+fn read_only(disk: &SimDisk) -> EmbeddedStore {
+    EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir()).unwrap()
+}
+
+/// The answer of a future that needs nobody else.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("a read waits for nobody"),
+    }
+}
+
+fn append(store: &EmbeddedStore, append: Append) -> Result<Appended, AppendError> {
+    let mut append = store.append(append);
+    if let Poll::Ready(answer) = append.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        return answer;
+    }
+    store.step();
+    now(append)
+}
+
+/// Most ids tell their time, as those of our own events do; some do not, as those of others.
+fn id(number: u64) -> EventId {
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+    EventId::from_uuid(match number % 5 {
+        0 => Uuid::from_u128(u128::from(number + 1).wrapping_mul(0x1234_5678_9ABC_DEF1_1234_5678_9ABC_DEF1)),
+        _ => uuid_v7(
+            Timestamp::from_micros(1_700_000_000_000_000 + number as i64 * 700),
+            random,
+        ),
+    })
+}
+
+fn tag(kind: &str, value: u64) -> Tag {
+    Tag::of(kind, value).unwrap()
+}
+
+fn event(number: u64) -> NewEvent {
+    let spread = number.wrapping_mul(7_919);
+    NewEvent {
+        id: id(number),
+        event_type: EventType::new(format!("type.{}", spread % 3)),
+        version: 1,
+        purpose: Purpose::Event,
+        visibility: Visibility::Public,
+        tags: vec![tag("order", spread % 37), tag("sku", spread % 5)],
+        occurred: None,
+        metadata: Metadata {
+            correlation: Some(CorrelationId::from_uuid(Uuid::from_u128(u128::from(number / 4)))),
+            ..Metadata::default()
+        },
+        data: Bytes::from(format!("event {number}")),
+    }
+}
+
+fn mark(number: u64) -> Mark {
+    let key = MarkKey::new(
+        ["timer", "handled"][number as usize % 2],
+        format!("m{}", number % 41),
+    );
+    match number % 7 {
+        0 => Mark::remove(key),
+        1 => Mark::set(key, vec![number as u8; 3_000]),
+        _ => Mark::set(key, number.to_string()),
+    }
+}
+
+/// Groups of one to three events and a mark now and then.
+fn groups(events: u64) -> Vec<Append> {
+    let (mut groups, mut number) = (Vec::new(), 0);
+    while number < events {
+        let count = (1 + number % 3).min(events - number);
+        groups.push(Append {
+            events: (number..number + count).map(event).collect(),
+            marks: (0..number % 2).map(|_| mark(number)).collect(),
+            ..Append::default()
+        });
+        number += count;
+    }
+    groups
+}
+
+/// What must be answered, in plain words.
+#[derive(Debug, Default)]
+struct Model {
+    events: Vec<NewEvent>,
+    marks: BTreeMap<MarkKey, Bytes>,
+}
+
+impl Model {
+    fn of(groups: &[Append]) -> Self {
+        let mut model = Self::default();
+        groups.iter().for_each(|group| model.take(group));
+        model
+    }
+
+    fn take(&mut self, group: &Append) {
+        self.events.extend(group.events.iter().cloned());
+        for mark in &group.marks {
+            match &mark.value {
+                Some(value) => self.marks.insert(mark.key.clone(), value.clone()),
+                None => self.marks.remove(&mark.key),
+            };
+        }
+    }
+
+    fn matching(&self, query: &Query) -> Vec<NewEvent> {
+        self.events
+            .iter()
+            .filter(|event| query.matches(event))
+            .cloned()
+            .collect()
+    }
+}
+
+fn queries() -> Vec<Query> {
+    let item = |types: &[u64], tags: Vec<Tag>| QueryItem {
+        types: types
+            .iter()
+            .map(|number| EventType::new(format!("type.{number}")))
+            .collect(),
+        tags,
+        correlation: None,
+    };
+    let mut queries: Vec<_> = (0..38).map(|value| Query::tag(tag("order", value))).collect();
+    queries.push(Query::all());
+    queries.push(Query::any(vec![
+        item(&[0], vec![]),
+        item(&[2], vec![tag("sku", 1)]),
+    ]));
+    queries.push(Query::any(vec![item(
+        &[1, 2],
+        vec![tag("sku", 2), tag("order", 3)],
+    )]));
+    queries.push(Query::any(vec![item(&[1], vec![tag("sku", 9)])]));
+    queries.push(Query::correlation(CorrelationId::from_uuid(Uuid::from_u128(7))));
+    queries
+}
+
+fn answer(store: &EmbeddedStore, read: Read) -> Vec<NewEvent> {
+    let read = Read {
+        bytes: usize::MAX,
+        ..read.limit(usize::MAX)
+    };
+    now(store.read(read))
+        .unwrap()
+        .events
+        .into_iter()
+        .map(|found| found.event)
+        .collect()
+}
+
+/// Everything that can be asked.
+fn check(store: &EmbeddedStore, model: &Model, what: &str) {
+    for query in queries() {
+        let expected = model.matching(&query);
+        let read = || Read::new(query.clone(), Position::ZERO);
+        assert_eq!(answer(store, read()), expected, "{what}: {query:?}");
+        let mut backward = answer(store, read().backward());
+        backward.reverse();
+        assert_eq!(backward, expected, "{what}: {query:?} backward");
+    }
+    for value in 0..6 {
+        let tag = tag("sku", value);
+        let count = model
+            .events
+            .iter()
+            .filter(|event| event.tags.contains(&tag))
+            .count() as u64;
+        let revision = now(store.revision(tag, Position::MAX)).unwrap();
+        assert_eq!(revision, count.checked_sub(1).map(Revision::new), "{what}");
+    }
+    let mut marks = BTreeMap::new();
+    for space in ["timer", "handled"] {
+        marks.extend(now(store.marks(space, "")).unwrap());
+    }
+    assert_eq!(marks, model.marks, "{what}");
+    assert_eq!(store.stats().marks, model.marks.len() as u64, "{what}");
+    let names: BTreeSet<_> = model
+        .events
+        .iter()
+        .map(|event| event.event_type.clone())
+        .collect();
+    let types = now(store.types()).unwrap();
+    assert_eq!(
+        (types.len(), store.type_count()),
+        (names.len(), names.len()),
+        "{what}"
+    );
+    assert_eq!(
+        types.iter().map(|of| of.events).sum::<u64>(),
+        model.events.len() as u64,
+        "{what}"
+    );
+}
+
+/// Repeats and lost races are told from what is in files.
+fn check_appends(store: &EmbeddedStore, model: &Model, what: &str) {
+    let end = model.events.len() as u64;
+    for number in (0..end).step_by(23) {
+        let again = Append {
+            events: vec![model.events[number as usize].clone()],
+            ..Append::default()
+        };
+        let repeated = append(store, again.clone()).unwrap();
+        assert_eq!(
+            (repeated.first, repeated.duplicate),
+            (Position::new(number), true),
+            "{what}"
+        );
+        let mut other = again;
+        other.events[0].data = Bytes::from_static(b"other");
+        let taken = append(store, other).unwrap_err();
+        assert!(
+            matches!(taken, AppendError::IdTaken { position, .. } if position.get() == number),
+            "{what}"
+        );
+    }
+    let condition = Condition::NoMatch {
+        query: Query::tag(tag("order", 3)),
+        from: Position::ZERO,
+    };
+    let racing = Append {
+        events: vec![event(1_000_000)],
+        conditions: vec![condition],
+        ..Append::default()
+    };
+    let first = model
+        .events
+        .iter()
+        .find(|event| event.tags.contains(&tag("order", 3)))
+        .unwrap();
+    let lost = append(store, racing).unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Conflict, "{what}");
+    assert!(
+        lost.to_string()
+            .contains(&format!("{} {}", first.event_type, first.id)),
+        "{what}: {lost}"
+    );
+}
+
+/// A store of so many events, closed.
+fn filled(events: u64) -> (SimDisk, Vec<Append>) {
+    let disk = SimDisk::new(1);
+    let store = open(&disk);
+    let groups = groups(events);
+    for group in &groups {
+        append(&store, group.clone()).unwrap();
+    }
+    drop(store);
+    (disk, groups)
+}
+
+fn files(disk: &SimDisk) -> Vec<PathBuf> {
+    let names = disk.list(&folder()).unwrap();
+    names.into_iter().map(|name| folder().join(name)).collect()
+}
+
+#[test]
+fn answers_come_from_files_and_files_become_few() {
+    let (disk, groups) = filled(1_500);
+    let model = Model::of(&groups);
+    let store = open(&disk);
+    let stats = store.stats();
+    assert!((3..25).contains(&stats.index_files), "{stats:?}");
+    assert_eq!(files(&disk).len(), stats.index_files as usize);
+    assert!(
+        store.recovery().known_frames + 20 > store.recovery().frames,
+        "{:?}",
+        store.recovery()
+    );
+    check(&store, &model, "from files");
+    check_appends(&store, &model, "from files");
+    assert_eq!(store.verify().unwrap().findings, []);
+    check(&read_only(&disk), &model, "read only");
+    assert_eq!(verify_on(Arc::new(disk.clone()), dir()).unwrap().findings, []);
+}
+
+#[test]
+fn opening_reads_what_is_behind_the_last_file_and_not_the_history() {
+    let reads = |events| {
+        let (disk, _) = filled(events);
+        let before = disk.reads();
+        drop(read_only(&disk));
+        let segments = disk
+            .list(dir())
+            .unwrap()
+            .iter()
+            .filter(|name| name.ends_with(".seg"))
+            .count();
+        // The header of each segment is looked at.
+        (disk.reads() - before) as i64 - segments as i64
+    };
+    let (few, many) = (reads(150), reads(3_000));
+    assert!(many < few + 40, "{few} reads for 150 events, {many} for 3,000");
+}
+
+#[test]
+fn any_spoiled_file_is_noticed_by_verify_alone() {
+    let (disk, groups) = filled(260);
+    let model = Model::of(&groups);
+    let mut chance = Chance::new(5);
+    let mut told = 0;
+    for file in files(&disk) {
+        let bytes = disk.content(&file).unwrap();
+        let ways: [(&str, Option<Vec<u8>>); 4] = [
+            ("is gone", None),
+            ("is empty", Some(Vec::new())),
+            ("is cut", Some(bytes[..bytes.len() / 2].to_vec())),
+            (
+                "is another one",
+                Some(
+                    disk.content(&files(&disk)[0])
+                        .unwrap()
+                        .into_iter()
+                        .rev()
+                        .collect(),
+                ),
+            ),
+        ];
+        for (way, content) in ways {
+            let image = disk.crash(1, Survival::Everything);
+            image.remove(&file).unwrap();
+            if let Some(content) = content {
+                image.place(&file, &content);
+            }
+            check(&read_only(&image), &model, way);
+            check(&open(&image), &model, way);
+        }
+        for page in 0..bytes.len() / 4_096 {
+            let image = disk.crash(1, Survival::Everything);
+            assert!(image.rot(
+                &file,
+                page as u64 * 4_096 + chance.below(4_096),
+                1 << chance.below(8)
+            ));
+            let findings = verify_on(Arc::new(image.clone()), dir()).unwrap().findings;
+            told += u32::from(findings.iter().any(|finding| finding.file == file));
+            let what = format!("page {page} of {}", file.display());
+            check(&read_only(&image), &model, &what);
+            let store = open(&image);
+            check(&store, &model, &what);
+            check_appends(&store, &model, &what);
+        }
+    }
+    let pages: usize = files(&disk)
+        .iter()
+        .map(|file| disk.content(file).unwrap().len() / 4_096)
+        .sum();
+    assert_eq!(told as usize, pages, "verify tells every page");
+}
+
+#[test]
+fn files_spoiled_while_the_store_is_open_are_made_again() {
+    let (disk, groups) = filled(600);
+    let model = Model::of(&groups);
+    let mut chance = Chance::new(6);
+    for round in 0..6 {
+        let image = disk.crash(1, Survival::Everything);
+        let store = open(&image);
+        let beside = read_only(&image);
+        for file in files(&image) {
+            let bytes = image.content(&file).unwrap();
+            for page in 1..bytes.len() as u64 / 4_096 {
+                if round == 0 || chance.one_in(3) {
+                    image.rot(&file, page * 4_096 + chance.below(4_096), 1 << chance.below(8));
+                }
+            }
+        }
+        check(&store, &model, "spoiled while open");
+        check_appends(&store, &model, "spoiled while open");
+        let findings = store.verify().unwrap().findings;
+        assert!(round > 0 || findings.is_empty(), "{findings:?}");
+        check(&beside, &model, "spoiled while open to read only");
+        drop(store);
+        check(&open(&image), &model, "and after that");
+    }
+}
+
+#[test]
+fn an_index_of_another_time_or_another_log_is_passed_over() {
+    let (disk, groups) = filled(400);
+    let newest = disk.crash(1, Survival::Everything);
+    // The same log, earlier: its newest frames are missing, as in a copy made before.
+    let (earlier, earlier_groups) = filled(200);
+    let model = Model::of(&earlier_groups);
+    let other = SimDisk::new(2);
+    let store = open(&other);
+    for group in &groups {
+        append(&store, group.clone()).unwrap();
+    }
+    drop(store);
+    for (what, from) in [("newer", &newest), ("of another log", &other)] {
+        let image = earlier.crash(1, Survival::Everything);
+        for file in files(&image) {
+            image.remove(&file).unwrap();
+        }
+        for file in files(from) {
+            image.place(&file, &from.content(&file).unwrap());
+        }
+        check(&read_only(&image), &model, what);
+        let store = open(&image);
+        check(&store, &model, what);
+        drop(store);
+        assert_eq!(verify_on(Arc::new(image), dir()).unwrap().findings, [], "{what}");
+    }
+}
+
+#[test]
+fn whatever_fails_while_files_are_made_costs_no_answer() {
+    let rehearsal = filled(160).0.operations();
+    let groups = groups(160);
+    for fault in [Fault::Refuse, Fault::CutShort, Fault::FailFlush, Fault::NoSpace] {
+        for operation in (0..rehearsal).step_by(3) {
+            let disk = SimDisk::new(1);
+            let mut store = open(&disk);
+            let mut model = Model::default();
+            disk.fail_at(operation, fault);
+            for group in &groups {
+                match append(&store, group.clone()) {
+                    Ok(_) => model.take(group),
+                    // It is the log that failed, which has tests of its own.
+                    Err(AppendError::Unknown(_) | AppendError::Closed(_)) => {
+                        drop(store);
+                        store = open(&disk);
+                        if append(&store, group.clone()).is_ok() {
+                            model.take(group);
+                        }
+                    }
+                    Err(AppendError::Full(_)) => {
+                        append(&store, group.clone()).unwrap();
+                        model.take(group);
+                    }
+                    Err(error) => panic!("{fault:?} at {operation}: {error}"),
+                }
+            }
+            let what = format!("{fault:?} at {operation} of {rehearsal}");
+            check(&store, &model, &what);
+            drop(store);
+            check(&open(&disk.crash(operation, Survival::Random)), &model, &what);
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_takes_no_files_stops_appends_before_memory_is_full() {
+    let disk = SimDisk::new(1);
+    let options = Options {
+        segment_bytes_first: 1 << 20,
+        segment_bytes_max: 1 << 20,
+        index: IndexOptions {
+            part_events_max: 1,
+            ..IndexOptions::default()
+        },
+        ..options()
+    };
+    let store = EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), options).unwrap();
+    let mut taken = 0;
+    let refused = loop {
+        // The operation behind the commit is the first of the file.
+        disk.fail_at(disk.operations() + 1, Fault::Refuse);
+        let one = Append {
+            events: vec![event(taken)],
+            ..Append::default()
+        };
+        match append(&store, one) {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 1_000);
+    };
+    assert!(
+        matches!(&refused, AppendError::Full(reason) if reason.contains("index")),
+        "{refused}"
+    );
+    assert!((32..200).contains(&taken), "{taken} parts in memory");
+    let model = Model {
+        events: (0..taken).map(event).collect(),
+        ..Model::default()
+    };
+    check(&store, &model, "with all parts in memory");
+    drop(store);
+    // The last planned fault was not met yet.
+    let disk = disk.crash(1, Survival::Everything);
+    let store = open(&disk);
+    check(&store, &model, "opened again");
+    let next = Append {
+        events: vec![event(taken)],
+        ..Append::default()
+    };
+    assert_eq!(
+        append(&store, next).unwrap().first,
+        Position::new(taken),
+        "it takes appends again"
+    );
+    assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
+fn damage_of_log_and_index_together_is_told_and_nothing_else_is_lost() {
+    let (disk, groups) = filled(300);
+    let model = Model::of(&groups);
+    let segment = dir().join("0000000000.seg");
+    let bytes = disk.content(&segment).unwrap();
+    let at = bytes.windows(7).position(|window| window == b"event 5").unwrap() as u64;
+    assert!(disk.rot(&segment, at, 1));
+    let read = |store: &EmbeddedStore, position: u64| {
+        let read = Read::new(Query::all(), Position::new(position)).to(Position::new(position + 1));
+        now(store.read(read)).map(|page| page.events[0].event.clone())
+    };
+    let store = open(&disk);
+    assert_eq!(read(&store, 5).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(read(&store, 4).unwrap(), model.events[4]);
+    drop(store);
+    let first = files(&disk).into_iter().min().unwrap();
+    let pages = disk.content(&first).unwrap().len() as u64 / 4_096;
+    assert!((1..pages).all(|page| disk.rot(&first, page * 4_096 + 99, 4)));
+    // The first part cannot be made again: its log is damaged. The others are as they were.
+    let store = read_only(&disk);
+    assert_eq!(read(&store, 299).unwrap(), model.events[299]);
+    let error = read(&store, 4).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("0000000000.seg at byte"), "{error}");
+}
+
+#[test]
+fn without_any_index_everything_is_read_once_and_then_known() {
+    let (disk, groups) = filled(900);
+    let model = Model::of(&groups);
+    for file in files(&disk) {
+        disk.remove(&file).unwrap();
+    }
+    let image = disk.crash(1, Survival::Everything);
+    let operations = image.operations();
+    check(&read_only(&image), &model, "read only without index");
+    assert_eq!(image.operations(), operations, "and nothing was changed");
+    let store = open(&image);
+    assert_eq!(store.recovery().known_frames, 0);
+    check(&store, &model, "without index");
+    assert!(store.stats().index_files > 3, "{:?}", store.stats());
+    drop(store);
+    assert!(open(&image).recovery().known_frames > 300);
+}
+
+/// Readers on several threads while parts are closed, become files, and files become one.
+#[test]
+fn readers_see_every_event_once_while_files_are_made_and_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes_first: 64 << 10,
+        segment_bytes_max: 64 << 10,
+        index: IndexOptions {
+            part_events_max: 40,
+            cache_bytes_max: 64 << 10,
+            ..IndexOptions::default()
+        },
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open(folder.path(), options).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..3)
+        .map(|seed| {
+            let (store, done) = (store.clone(), done.clone());
+            std::thread::spawn(move || {
+                let mut chance = Chance::new(seed);
+                let mut rounds = 0;
+                while !done.load(Ordering::Acquire) || rounds < 50 {
+                    read_some(&store, &mut chance);
+                    rounds += 1;
+                }
+            })
+        })
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let groups = groups(6_000);
+    for group in &groups {
+        runtime.block_on(store.append(group.clone())).unwrap();
+    }
+    done.store(true, Ordering::Release);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    check(&store, &Model::of(&groups), "at the end");
+    assert_eq!(store.verify().unwrap().findings, []);
+    drop(store);
+    let store = EmbeddedStore::open(folder.path(), Options::default()).unwrap();
+    check(&store, &Model::of(&groups), "opened again");
+    assert!(store.stats().index_files < 40, "{:?}", store.stats());
+}
+
+/// What is durable when a read begins is in its answer, whatever happens to the index meanwhile.
+fn read_some(store: &EmbeddedStore, chance: &mut Chance) {
+    let end = store.end().get();
+    let value = chance.below(37);
+    let query = Query::tag(tag("order", value));
+    let of_value = |number: &u64| number.wrapping_mul(7_919) % 37 == value;
+    let expected: Vec<u64> = (0..end).filter(of_value).collect();
+    let mut read = Read::new(query, Position::ZERO).to(Position::new(end));
+    if chance.one_in(2) {
+        read = read.backward();
+    }
+    let page = now(store.read(read.limit(100_000))).unwrap();
+    let mut found: Vec<u64> = page.events.iter().map(|event| event.position.get()).collect();
+    found.sort_unstable();
+    assert_eq!((found, page.finished), (expected.clone(), true));
+    assert!(
+        page.events
+            .iter()
+            .all(|found| found.event == event(found.position.get()))
+    );
+    let revision = now(store.revision(tag("order", value), Position::new(end))).unwrap();
+    assert_eq!(
+        revision,
+        (expected.len() as u64).checked_sub(1).map(Revision::new)
+    );
+}
