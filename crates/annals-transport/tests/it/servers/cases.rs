@@ -313,4 +313,22 @@ pub(super) async fn every_topic(server: &str) {
         }
         done(deliveries).await;
     }
+    drop(consumer);
+    if server == "rabbitmq" {
+        forget(&group).await;
+    }
+}
+
+/// Takes the queue of a group away: while it hears every topic, everything has somewhere to go.
+async fn forget(group: &str) {
+    let properties = lapin::ConnectionProperties::default();
+    let connection = lapin::Connection::connect(&url("rabbitmq"), properties)
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let name = format!("annals.{group}");
+    channel
+        .queue_delete(name.as_str().into(), Default::default())
+        .await
+        .unwrap();
 }
