@@ -4,12 +4,17 @@
 //! through relay, broker and durable inbox. With the bare client: from before the publishing to the consumer that has it.
 //! Both ends are one process with one clock. Messages leave when they are due, whether or not others have arrived.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use annals::Service;
 use annals::core::event::NewEvent;
-use annals::core::port::store::{Append, EventStore};
+use annals::core::port::store::{Append, EventStore, Read};
 use annals::core::port::transport::Transport;
+use annals::core::position::Position;
+use annals::core::query::Query;
+use annals::core::time::Timestamp;
+use annals_store::EmbeddedStore;
 use anyhow::{Context, Result, bail};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
@@ -62,20 +67,28 @@ pub(crate) async fn bare<B: Bare>(
     delays(&sent, &arrived.collect::<Result<Vec<_>>>()?)
 }
 
-/// Two services.
+/// How long messages took between two services, and where.
+pub(crate) struct Travelled {
+    pub(crate) whole: Vec<Duration>,
+    /// From before the append until the writer of the log had it; from there until the writer of the copy had it; from
+    /// there to the handler.
+    pub(crate) parts: [Vec<Duration>; 3],
+}
+
+/// Two services. The first message shows that both are there, and is not counted.
 pub(crate) async fn annals(
     ours: &Ours,
     namespace: &str,
     events: &[NewEvent],
     per_second: f64,
-) -> Result<Vec<Duration>> {
+) -> Result<Travelled> {
     let transport = ours.inbox(namespace, SENDER)?;
     transport.declare(RECEIVER.into(), vec![SENDER.into()]).await?;
     let log = ours.store(&format!("{namespace}/{SENDER}/log"))?;
-    let sender = ours
-        .start(Service::builder(SENDER), log.clone(), transport)
-        .await?;
-    let (receiver, seen) = receiver(ours, namespace).await?;
+    let sender = Service::builder(SENDER);
+    let sender = ours.start(sender, log.clone(), transport).await?;
+    let copy = ours.store(&format!("{namespace}/{RECEIVER}/inbox"))?;
+    let (receiver, seen) = receiver(ours, namespace, copy.clone()).await?;
     let append = |event: &NewEvent| {
         log.append(Append {
             events: vec![event.clone()],
@@ -85,6 +98,7 @@ pub(crate) async fn annals(
     append(&events[0]).await?;
     let mut arrived = seen.all(1).await?;
     let mut sent = vec![Instant::now()];
+    let clocks = (Instant::now(), ours.world.now());
     let begun = tokio::time::Instant::now();
     let mut appending = JoinSet::new();
     for (number, event) in events.iter().enumerate().skip(1) {
@@ -98,7 +112,47 @@ pub(crate) async fn annals(
     arrived.extend(seen.all(events.len() - 1).await?);
     sender.stop().await;
     receiver.stop().await;
-    delays(&sent, &arrived)
+    let moment = |at: Instant| clocks.1.after(at - clocks.0);
+    Ok(Travelled {
+        parts: parts(&sent, &arrived, &copy, moment).await?,
+        whole: delays(&sent, &arrived)?,
+    })
+}
+
+/// The parts of every way but the first, by the moments that the two stores wrote down.
+async fn parts(
+    sent: &[Instant],
+    arrived: &[(Instant, Happened)],
+    copy: &EmbeddedStore,
+    moment: impl Fn(Instant) -> Timestamp,
+) -> Result<[Vec<Duration>; 3]> {
+    let mut written = HashMap::new();
+    let mut from = Position::ZERO;
+    while from < copy.end() {
+        let page = copy.read(Read::new(Query::all(), from)).await?;
+        for copied in page.events {
+            let origin = copied.event.metadata.origin.as_ref();
+            let origin = origin.context("a copy names no origin")?.recorded;
+            written.insert(copied.event.id.as_uuid(), (origin, copied.recorded));
+        }
+        from = page.next;
+    }
+    let mut parts: [Vec<Duration>; 3] = Default::default();
+    for (at, happened) in arrived.iter().skip(1) {
+        let sent = sent.get(usize::try_from(happened.number)?);
+        let sent = moment(*sent.context("a message came that was not sent")?);
+        let (logged, copied) = *written.get(&happened.id).context("a message was not copied")?;
+        let took = [
+            logged.since(sent),
+            copied.since(logged),
+            moment(*at).since(copied),
+        ];
+        parts
+            .iter_mut()
+            .zip(took)
+            .for_each(|(part, took)| part.push(took));
+    }
+    Ok(parts)
 }
 
 fn due(number: usize, per_second: f64) -> Duration {

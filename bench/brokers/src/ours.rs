@@ -44,7 +44,11 @@ impl Ours {
 
     /// The broker behind the durable inbox of a service.
     pub(crate) fn inbox(&self, namespace: &str, service: &str) -> Result<DurableInbox> {
-        let copy = self.store(&format!("{namespace}/{service}/inbox"))?;
+        self.inbox_on(namespace, self.store(&format!("{namespace}/{service}/inbox"))?)
+    }
+
+    /// As [`Ours::inbox`], with this store for the copy.
+    pub(crate) fn inbox_on(&self, namespace: &str, copy: EmbeddedStore) -> Result<DurableInbox> {
         let copy = EmbeddedBroker::new(Arc::new(copy), Arc::clone(&self.world.clock));
         Ok(DurableInbox::new(self.remote(namespace)?, copy))
     }

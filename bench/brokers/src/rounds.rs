@@ -70,6 +70,8 @@ pub(crate) struct Round {
     pub(crate) delay_rate: f64,
     /// Half of the messages, and 99 of 100, come within so many milliseconds: bare, annals.
     pub(crate) delays: [(f64, f64); 2],
+    /// Half of the messages of annals take no longer than this to the log, to the copy, to the handler.
+    pub(crate) parts: [f64; 3],
     /// Messages that came twice.
     pub(crate) twice: u64,
 }
@@ -243,13 +245,14 @@ async fn delays<B: Bare>(
 ) -> Result<()> {
     let lane = format!("{name}-delay");
     broker.make(&lane).await?;
-    let bare = delay::bare(broker, &lane, &enveloped(sent)?, round.delay_rate).await?;
+    let mut bare = delay::bare(broker, &lane, &enveloped(sent)?, round.delay_rate).await?;
     broker.remove(&lane).await?;
     let namespace = format!("{name}-delays");
     let annals = delay::annals(ours, &namespace, sent, round.delay_rate).await?;
     broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
     ours.remove(&namespace)?;
-    round.delays =
-        [bare, annals].map(|mut delays| (percentile(&mut delays, 50), percentile(&mut delays, 99)));
+    let delay::Travelled { mut whole, parts } = annals;
+    round.delays = [&mut bare, &mut whole].map(|delays| (percentile(delays, 50), percentile(delays, 99)));
+    round.parts = parts.map(|mut part| percentile(&mut part, 50));
     Ok(())
 }

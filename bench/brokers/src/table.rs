@@ -33,7 +33,7 @@ pub(crate) fn table(all: &[Measured]) -> String {
     table
 }
 
-fn rows(measured: &Measured) -> [String; 5] {
+fn rows(measured: &Measured) -> [String; 6] {
     let of = |figure: &dyn Fn(&Round) -> f64| median(measured.rounds.iter().map(figure).collect());
     let shown = |figure: &dyn Fn(&Round) -> f64| whole(of(figure));
     let base = |round: &Round| round.consumed.min(round.appended);
@@ -73,6 +73,12 @@ fn rows(measured: &Measured) -> [String; 5] {
             shown(&|r| r.delay_rate),
             delays(0),
             delays(1)
+        ),
+        format!(
+            "delay, half, ms: to the log, to the copy, to the handler | | {:.1}, {:.1}, {:.1} | |",
+            of(&|r| r.parts[0]),
+            of(&|r| r.parts[1]),
+            of(&|r| r.parts[2])
         ),
     ]
 }

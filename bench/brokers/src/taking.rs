@@ -12,6 +12,7 @@ use annals::core::event::NewEvent;
 use annals::core::port::transport::{Start, Subscribe, Transport};
 use annals::core::position::Position;
 use annals::{Context, Dep, Service, handler};
+use annals_store::EmbeddedStore;
 use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -131,22 +132,27 @@ async fn notice(message: Happened, _cx: Context, Dep(seen): Dep<Seen>) -> Result
     Ok(())
 }
 
-/// A receiving service, and what its handler sees.
-pub(crate) async fn receiver(ours: &Ours, namespace: &str) -> Result<(Service, Arc<Seen>)> {
+/// A receiving service, with its copy of what comes in this store; and what its handler sees.
+pub(crate) async fn receiver(
+    ours: &Ours,
+    namespace: &str,
+    copy: EmbeddedStore,
+) -> Result<(Service, Arc<Seen>)> {
     let seen = Arc::new(Seen::default());
     let builder = Service::builder(RECEIVER)
         .listens_to(SENDER)
         .handler::<Happened>()
         .provide(Arc::clone(&seen));
     let log = ours.store(&format!("{namespace}/{RECEIVER}/log"))?;
-    let inbox = ours.inbox(namespace, RECEIVER)?;
+    let inbox = ours.inbox_on(namespace, copy)?;
     let service = ours.start(builder, log, inbox).await?;
     Ok((service, seen))
 }
 
 /// A whole service: copied, settled, handled, the effect of each durable.
 pub(crate) async fn handled(ours: &Ours, namespace: &str, count: usize) -> Result<Taken> {
-    let (service, seen) = receiver(ours, namespace).await?;
+    let copy = ours.store(&format!("{namespace}/{RECEIVER}/inbox"))?;
+    let (service, seen) = receiver(ours, namespace, copy).await?;
     let all = seen.all(count).await?;
     service.stop().await;
     let (first, last) = (all[0].0, all[all.len() - 1].0);

@@ -28,7 +28,7 @@ use super::convert::message;
 use super::watermark::Watermark;
 use crate::link::DEADLINE;
 
-type Partition = (String, i32);
+type Partition = (Arc<str>, i32);
 
 /// What is known of the partitions that are ours just now. A partition that comes back begins a new generation.
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl ConsumerContext for Watching {
         let mut ours = self.ours();
         for partition in partitions.elements() {
             ours.watermarks
-                .remove(&(partition.topic().to_owned(), partition.partition()));
+                .remove(&(partition.topic().into(), partition.partition()));
         }
         // What was stored and not committed yet; an error means there was nothing, or it comes again.
         drop(consumer.commit_consumer_state(CommitMode::Sync));
@@ -88,6 +88,7 @@ pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsum
     Ok(GroupConsumer {
         reader: Some(Arc::new(reader)),
         watching,
+        last: ("".into(), 0),
         retry,
         retried,
     })
@@ -125,6 +126,8 @@ pub(super) struct GroupConsumer {
     /// Taken when it is dropped.
     reader: Option<Arc<Reader>>,
     watching: Watching,
+    /// Where the last record came from; most likely the next comes from there too.
+    last: Partition,
     retry: mpsc::UnboundedSender<Delivery>,
     /// What is to be handed out once more; at most what is in hand.
     retried: mpsc::UnboundedReceiver<Delivery>,
@@ -153,9 +156,20 @@ impl GroupConsumer {
         Ok(deliveries)
     }
 
-    fn delivery(&self, record: Result<BorrowedMessage<'_>, KafkaError>) -> Result<Delivery, ReceiveError> {
+    fn partition(&mut self, record: &BorrowedMessage<'_>) -> Partition {
+        if &*self.last.0 != record.topic() {
+            self.last.0 = record.topic().into();
+        }
+        self.last.1 = record.partition();
+        self.last.clone()
+    }
+
+    fn delivery(
+        &mut self,
+        record: Result<BorrowedMessage<'_>, KafkaError>,
+    ) -> Result<Delivery, ReceiveError> {
         let record = record.map_err(|error| ReceiveError::Lost(error.to_string()))?;
-        let partition = (record.topic().to_owned(), record.partition());
+        let partition = self.partition(&record);
         let generation = {
             let mut ours = self.watching.ours();
             let fresh = ours.generations + 1;

@@ -13,11 +13,12 @@ use annals_core::port::transport::ReceiveError;
 use lapin::Acker;
 use lapin::options::BasicAckOptions;
 
-use super::link::within;
+use super::link::{Open, within};
 
 /// The deliveries of one channel.
-#[derive(Default)]
 pub(super) struct Acks {
+    // The channel is there for as long as one of its deliveries is.
+    _open: Open,
     state: Mutex<State<Acker>>,
     /// Held while acknowledgements are sent.
     sending: tokio::sync::Mutex<()>,
@@ -56,6 +57,14 @@ impl<A> State<A> {
 }
 
 impl Acks {
+    pub(super) fn new(open: Open) -> Self {
+        Self {
+            _open: open,
+            state: Mutex::default(),
+            sending: tokio::sync::Mutex::default(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State<Acker>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

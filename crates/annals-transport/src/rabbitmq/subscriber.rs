@@ -91,8 +91,8 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<Queue
     let stream = within(consumed).await.map_err(SubscribeError::Unavailable)?;
     Ok(QueueConsumer {
         stream,
+        acks: Arc::new(Acks::new(open.clone())),
         open,
-        acks: Arc::default(),
     })
 }
 
@@ -139,7 +139,6 @@ impl QueueConsumer {
             number: taken.delivery_tag,
             acker: taken.acker.clone(),
             acks: Arc::clone(&self.acks),
-            _open: self.open.clone(),
         };
         Ok(Delivery {
             message: message(&mut taken),
@@ -181,7 +180,6 @@ struct Unsettled {
     number: u64,
     acker: Acker,
     acks: Arc<Acks>,
-    _open: Open,
 }
 
 impl Settle for Unsettled {
