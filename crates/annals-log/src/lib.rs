@@ -19,6 +19,7 @@ mod segment;
 mod scan;
 mod place;
 mod reader;
+mod copy;
 mod load;
 mod judge;
 mod recovery;
@@ -29,6 +30,7 @@ mod open;
 
 pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, record};
 pub use checksum::Checksum;
+pub use copy::{Copied, copy};
 pub use damage::Damage;
 pub use frame::{FORMAT, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX};
 pub use group::Group;

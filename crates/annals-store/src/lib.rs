@@ -61,7 +61,9 @@ mod opening;
 mod commit;
 mod embedded;
 mod verify;
+mod backup;
 
+pub use backup::{BackupError, Manifest, backup, backup_on, check_backup, restore, restore_on};
 pub use embedded::{EmbeddedStore, Stats};
 pub use memory::MemoryStore;
 pub use options::{IndexOptions, OpenError, Options, WriterThread};

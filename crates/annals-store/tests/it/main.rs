@@ -13,3 +13,5 @@ mod index;
 mod crash;
 /// What only the embedded store has: folders, locks, reopening.
 mod embedded;
+/// Backups, and stores made of them.
+mod backup;
