@@ -83,6 +83,10 @@ enum Verb {
     /// Keep every message of a broker, whoever sent it
     #[cfg(feature = "brokers")]
     Record(verbs::record::Options),
+    /// Copy every store of the data folder, also while its node runs
+    Backup(verbs::backup::Backup),
+    /// Make the stores of a data folder from a backup
+    Restore(verbs::backup::Restore),
     /// Write the events of a store as lines of CloudEvents
     Export(verbs::export::Options),
     /// Take lines of CloudEvents into a store
@@ -231,6 +235,8 @@ impl Program {
             Verb::Status => verbs::status::run(session).await,
             Verb::Parked(verb) => verbs::parked::run(verb, session).await,
             Verb::Service(verb) => verbs::service::run(verb, session).await,
+            Verb::Backup(options) => verbs::backup::run(options, session).await,
+            Verb::Restore(options) => verbs::backup::restore(options, session).await,
             Verb::Export(options) => verbs::export::run(options, session).await,
             Verb::Import(options) => verbs::import::run(options, session).await,
             Verb::Verify(options) => verbs::verify::run(options, session).await,

@@ -7,6 +7,7 @@ pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod verify;
+pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod parked;

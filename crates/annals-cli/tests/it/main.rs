@@ -21,3 +21,5 @@ mod rebuild;
 mod record;
 /// Events carried from one store to another.
 mod carry;
+/// Backups of a node at work.
+mod backup;
