@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::kit::{
-    DEADLINE, QUIET, TOPIC, assert_in_order, declare, done, fresh, join, message, number, number_of,
-    numbered, publish, take, take_and_settle, url,
+    DEADLINE, QUIET, TOPIC, assert_in_order, declare, done, embedded, fresh, join, message, number,
+    number_of, numbered, publish, take, take_and_settle, url,
 };
 
 /// What is published is delivered: byte for byte, with everything it carries, in order per key.
@@ -282,10 +282,75 @@ pub(super) async fn backlog(transport: Arc<dyn Transport>) {
     }
 }
 
+/// A reader that keeps its own checkpoint reads from any position, again and again, where that is claimed.
+pub(super) async fn replay(transport: Arc<dyn Transport>) {
+    if !transport.capabilities().replay {
+        return;
+    }
+    publish(&*transport, numbered(0..30)).await;
+    let read = async |from: Position, count: usize| {
+        let subscribe = Subscribe {
+            group: "reader".into(),
+            topics: vec![TOPIC.into()],
+            start: Start::At(from),
+        };
+        let mut consumer = transport.subscribe(subscribe).await.unwrap();
+        take(&mut *consumer, count).await
+    };
+    let all = read(Position::ZERO, 30).await;
+    assert!(all.iter().map(number).eq(0..30));
+    let tenth = all[10].position.unwrap();
+    assert!(read(tenth, 20).await.iter().map(number).eq(10..30));
+    assert!(read(Position::ZERO, 30).await.iter().map(number).eq(0..30));
+}
+
+/// An id that is published twice is delivered once, where that is claimed.
+pub(super) async fn exact_dedupe(transport: Arc<dyn Transport>) {
+    if !transport.capabilities().exact_dedupe {
+        return;
+    }
+    declare(&*transport, "one").await;
+    let messages = numbered(0..20);
+    publish(&*transport, messages.clone()).await;
+    publish(&*transport, messages[5..].to_vec()).await;
+    let mut consumer = join(&*transport, "one").await;
+    done(take(&mut *consumer, 20).await).await;
+    let more = timeout(QUIET, consumer.next(10)).await;
+    assert!(more.is_err(), "expected nothing more, found {more:?}");
+}
+
+/// What a consumer settles as parked is put aside by the broker and its key goes on, or that is refused and it comes again.
+pub(super) async fn parking(transport: Arc<dyn Transport>) {
+    declare(&*transport, "one").await;
+    publish(&*transport, vec![message(0, 0, b"0".to_vec())]).await;
+    let mut consumer = join(&*transport, "one").await;
+    let taken = take(&mut *consumer, 1).await.remove(0);
+    let reason = Settlement::Park {
+        reason: "nobody wants it".into(),
+    };
+    let settled = taken.settle(reason).await;
+    if transport.capabilities().parks {
+        settled.unwrap();
+        publish(&*transport, vec![message(1, 0, b"1".to_vec())]).await;
+        let next = take(&mut *consumer, 1).await;
+        assert_eq!(number(&next[0]), 1);
+        return done(next).await;
+    }
+    assert!(settled.is_err(), "it claims not to put anything aside");
+    drop(consumer);
+    let mut consumer = join(&*transport, "one").await;
+    let again = take(&mut *consumer, 1).await;
+    assert_eq!(number(&again[0]), 0);
+    done(again).await;
+}
+
 /// A group without topics hears every topic, also one that did not exist when it came.
 pub(super) async fn every_topic(server: &str) {
     // Outside of any namespace, so others are heard too; their topics have other names.
-    let transport = connect(&url(server).parse().unwrap()).unwrap();
+    let transport = match server {
+        "embedded" => embedded(),
+        server => connect(&url(server).parse().unwrap()).unwrap(),
+    };
     if !transport.capabilities().every_topic {
         return;
     }

@@ -1,6 +1,7 @@
 //! What the cases share: a transport in a namespace of its own, messages, short ways to publish, take and settle.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,11 @@ use annals_core::port::transport::{
     Consumer, Delivery, Message, Published, Settlement, Start, Subscribe, Transport,
 };
 use annals_core::tag::Tag;
+use annals_core::time::SystemClock;
+use annals_store::{EmbeddedStore, Options};
 use annals_transport::connect::connect;
+use annals_transport::embedded::EmbeddedBroker;
+use annals_transport::namespace::Namespace;
 use smol_str::SmolStr;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -27,6 +32,17 @@ pub(super) fn url(server: &str) -> String {
     std::env::var(&variable).unwrap_or_else(|_| panic!("{variable} names no server"))
 }
 
+/// The embedded broker, on a store of its own in a folder that is left to the system.
+pub(super) fn embedded() -> Arc<dyn Transport> {
+    embedded_in(&tempfile::tempdir().unwrap().keep())
+}
+
+/// The embedded broker on the store of a folder.
+pub(super) fn embedded_in(folder: &Path) -> Arc<dyn Transport> {
+    let store = EmbeddedStore::open(folder, Options::new()).unwrap();
+    Arc::new(EmbeddedBroker::new(Arc::new(store), Arc::new(SystemClock)))
+}
+
 /// A name that nobody had before.
 pub(super) fn fresh(case: &str) -> String {
     format!("{case}-{}", &Uuid::new_v4().simple().to_string()[..12])
@@ -37,6 +53,9 @@ pub(super) fn open(server: &str, case: &str) -> Arc<dyn Transport> {
 }
 
 pub(super) fn inside(server: &str, namespace: &str) -> Arc<dyn Transport> {
+    if server == "embedded" {
+        return Arc::new(Namespace::new(embedded(), namespace));
+    }
     let url = format!("{}?namespace={namespace}", url(server)).parse().unwrap();
     connect(&url).unwrap()
 }

@@ -1,4 +1,5 @@
-//! What every transport keeps on its real server: the same cases for all, in a namespace of their own.
+//! What every transport keeps, on its real server: the same cases for all, in a namespace of their own. The embedded broker
+//! is one of them and needs no server; what it keeps beyond that is tested elsewhere.
 //!
 //! The server is named by a variable such as `ANNALS_KAFKA_URL`; killing it needs the project's own command, named by
 //! `ANNALS_XTASK`. Modules are listed lowest first.
@@ -20,6 +21,7 @@ macro_rules! on_server {
             on_server! {
                 @cases $claimed, $mark;
                 round_trip groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice out_of_turn backlog
+                replay exact_dedupe parking
             }
         }
     };
@@ -90,3 +92,78 @@ on_server!(
     annals_transport::nats::CAPABILITIES,
     "broker: nats: needs the server"
 );
+
+mod embedded {
+    const SERVER: &str = "embedded";
+    const CASES: &[&str] = &[
+        "round_trip",
+        "groups",
+        "unsettled",
+        "retry",
+        "nobody_there",
+        "refused",
+        "topology",
+        "broadcast",
+        "two_of_a_group",
+        "published_twice",
+        "out_of_turn",
+        "backlog",
+        "replay",
+        "exact_dedupe",
+        "parking",
+        "every_topic",
+        "waiting",
+        "killed",
+    ];
+
+    macro_rules! cases {
+        ($($case:ident)*) => {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    super::cases::$case(super::kit::open(SERVER, stringify!($case))).await;
+                }
+            )*
+        };
+    }
+
+    cases! {
+        round_trip groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice
+        out_of_turn backlog replay exact_dedupe parking
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_topic() {
+        super::cases::every_topic(SERVER).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn waiting() {
+        super::waiting::waiting(super::kit::open(SERVER, "waiting")).await;
+    }
+
+    /// Nothing is closed in order: the store is left as it is, and opened by another broker.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed() {
+        use super::kit::{TOPIC, done, embedded_in, join, number, numbered, publish, take};
+        let folder = tempfile::tempdir().unwrap();
+        let first = embedded_in(folder.path());
+        publish(&*first, numbered(0..50)).await;
+        let mut consumer = join(&*first, "one").await;
+        let mut taken = take(&mut *consumer, 50).await;
+        done(taken.drain(..20).collect()).await;
+        drop((consumer, taken, first));
+        let second = embedded_in(folder.path());
+        let mut consumer = join(&*second, "one").await;
+        let rest = take(&mut *consumer, 30).await;
+        assert!(rest.iter().all(|delivery| delivery.message.topic == TOPIC));
+        assert!(rest.iter().map(number).eq(20..50));
+        done(rest).await;
+    }
+
+    #[test]
+    fn every_claim_is_tested() {
+        let claimed = super::kit::embedded().capabilities();
+        super::claims::assert_tested(SERVER, claimed, CASES);
+    }
+}
