@@ -28,6 +28,7 @@ mod marked;
 mod tidy;
 mod gate;
 mod chaos;
+mod torture;
 mod bench;
 
 use services::{Place, Server, Up};
@@ -90,6 +91,11 @@ enum Verb {
         /// Chooses the faults; the same seed chooses the same.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// The harnesses of the store, for as long as asked.
+    Torture {
+        #[command(subcommand)]
+        what: torture::Torture,
     },
     /// Speed beside others, measured in one run.
     Bench {
@@ -219,6 +225,7 @@ fn run(verb: Verb) -> Result<bool> {
             minutes,
             seed,
         }),
+        Verb::Torture { what } => torture::torture(&root, &what),
         Verb::Bench { what } => run_bench(&root, what),
     }
 }

@@ -37,7 +37,8 @@ pub(crate) const SEGMENT_BYTES_LIMIT: u64 = 1 << 31;
 const ZEROING_STEP_BYTES: u64 = 1 << 20;
 
 const MAGIC: [u8; 8] = *b"annalog\0";
-const HEADER_BYTES: usize = 64;
+/// Bytes of the header that hold something.
+pub(crate) const HEADER_BYTES: usize = 64;
 const ENDING: &str = ".seg";
 const UNFINISHED_ENDING: &str = ".seg.tmp";
 

@@ -15,7 +15,7 @@ use crate::load::{OpenError, Salvage, salvage};
 use crate::place::Place;
 use crate::reader::{ReadError, Reader, Shared};
 use crate::scan::{Step, Walk};
-use crate::segment::FIRST_FRAME;
+use crate::segment::{FIRST_FRAME, HEADER_BYTES};
 use crate::writer::LogOptions;
 
 /// What a verification saw.
@@ -154,6 +154,9 @@ impl<'a> Check<'a> {
             at: FIRST_FRAME,
         };
         while from.segment <= end.segment {
+            if from.at == FIRST_FRAME {
+                self.margin(from.segment)?;
+            }
             from = self.segment(from, end)?;
         }
         self.report.segments = end.segment + 1;
@@ -163,6 +166,31 @@ impl<'a> Check<'a> {
             None => {}
         }
         Ok(self.report)
+    }
+
+    /// Between a segment's header and its first frame there are zeros.
+    fn margin(&mut self, number: u32) -> Result<(), ReadError> {
+        let Some(segment) = self.reader.segment(number) else {
+            return Ok(());
+        };
+        let mut bytes = [0; (FIRST_FRAME - HEADER_BYTES as u64) as usize];
+        let read = segment
+            .file()
+            .and_then(|file| file.read_at(&mut bytes, HEADER_BYTES as u64));
+        read.map_err(|source| ReadError::Io {
+            file: segment.path.clone(),
+            at: HEADER_BYTES as u64,
+            source,
+        })?;
+        if let Some(place) = bytes.iter().position(|byte| *byte != 0) {
+            self.report.damage.push(Damage {
+                file: segment.path.clone(),
+                at: (HEADER_BYTES + place) as u64,
+                expected: "zeros up to the first frame".into(),
+                found: format!("{:02x}", bytes[place]),
+            });
+        }
+        Ok(())
     }
 
     /// Walks one segment and says where to go on.

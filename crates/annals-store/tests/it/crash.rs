@@ -16,6 +16,8 @@ mod workload;
 mod judge;
 /// Bugs that the harness must find.
 mod bugs;
+/// Every byte of a small store turned over.
+mod rot;
 
 use workload::Run;
 
