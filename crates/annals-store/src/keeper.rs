@@ -1,8 +1,8 @@
 //! Keeps the index small in memory and its files few.
 //!
 //! In: parts of the index that were closed. Out: their files, and one file instead of several of a size. All of this
-//! happens on a thread of its own, which gives way: parts that wait come first, and merging rests as long as it works. In
-//! simulations it happens at once, so that runs repeat.
+//! happens on a thread of its own, which gives way: parts that wait come first, and merging rests as long as it works,
+//! unless it is far behind. In simulations it happens at once, so that runs repeat.
 //!
 //! Invariants: a part leaves memory only after its file was opened; files leave the folder only after the one that
 //! replaces them is there for good; whatever fails is tried again later and costs nothing but memory.
@@ -27,6 +27,8 @@ const WAITING_MAX: usize = 2;
 const REFUSED_AT: usize = 64;
 /// After a failure the keeper tries again after this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// With more files than these merging rests little: then questions wait for it.
+const FILES_MANY: usize = 4 * MERGED;
 /// The longest rest of a merge at once.
 const REST_MAX: Duration = Duration::from_millis(50);
 
@@ -233,7 +235,8 @@ impl Work {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
             }
             if self.threaded {
-                thread::sleep(worked.min(REST_MAX));
+                let behind = self.core.state.read().parts.all().len() > FILES_MANY;
+                thread::sleep((if behind { worked / 8 } else { worked }).min(REST_MAX));
             }
             self.seal_waiting();
             last = Instant::now();
