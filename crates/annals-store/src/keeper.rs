@@ -22,7 +22,7 @@ const MERGED: usize = 8;
 /// Files that were made of others so often are not merged again: making one again must not take for ever.
 const LEVEL_MAX: u8 = 3;
 /// The writer waits while more parts than these wait for their files.
-const WAITING_MAX: usize = 2;
+const WAITING_MAX: usize = 1;
 /// No append is taken while more parts than these cannot be written.
 const REFUSED_AT: usize = 64;
 /// After a failure the keeper tries again after this long.
