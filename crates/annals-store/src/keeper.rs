@@ -30,7 +30,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// With more files than these merging rests little: then questions wait for it.
 const FILES_MANY: usize = 4 * MERGED;
 /// The longest rest of a merge at once.
-const REST_MAX: Duration = Duration::from_millis(50);
+const REST_MAX: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -49,7 +49,8 @@ struct Running {
 #[derive(Debug)]
 struct Work {
     core: Arc<Core>,
-    threaded: bool,
+    /// Whether it has a thread, and so may rest.
+    rests: AtomicBool,
     closing: AtomicBool,
     failing: AtomicBool,
     done: Mutex<()>,
@@ -61,13 +62,14 @@ impl Keeper {
     pub(crate) fn start(core: Arc<Core>, on_thread: bool) -> Self {
         let work = Arc::new(Work {
             core,
-            threaded: on_thread,
+            rests: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             done: Mutex::default(),
             sealed: Condvar::new(),
         });
         let running = on_thread.then(|| Running::start(work.clone())).flatten();
+        work.rests.store(running.is_some(), Ordering::Release);
         let keeper = Self {
             work,
             threaded: running.is_some(),
@@ -234,10 +236,7 @@ impl Work {
             if self.closing.load(Ordering::Acquire) {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
             }
-            if self.threaded {
-                let behind = self.core.state.read().parts.all().len() > FILES_MANY;
-                thread::sleep((if behind { worked / 8 } else { worked }).min(REST_MAX));
-            }
+            self.rest(worked);
             self.seal_waiting();
             last = Instant::now();
             Ok(())
@@ -263,6 +262,18 @@ impl Work {
             .iter()
             .for_each(|part| self.core.shelf.discard(part.path()));
         Ok(())
+    }
+
+    /// Rests as long as it worked; less where merging is far behind, and not at all where a part waits.
+    fn rest(&self, worked: Duration) {
+        let (waiting, files) = {
+            let state = self.core.state.read();
+            (state.parts.waiting(), state.parts.all().len())
+        };
+        if waiting == 0 && self.rests.load(Ordering::Acquire) {
+            let rest = if files > FILES_MANY { worked / 8 } else { worked };
+            thread::sleep(rest.min(REST_MAX));
+        }
     }
 
     fn failed(&self, error: &MergeError) {
