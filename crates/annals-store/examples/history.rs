@@ -198,7 +198,7 @@ fn settle(plan: &Plan) -> Outcome<()> {
     let store = opened(plan)?;
     let (cpu, began) = (processor_time(), Instant::now());
     let (files, mut last, mut changed) = (store.stats().index_files, store.stats().index_files, began);
-    while changed.elapsed() < Duration::from_secs(3) {
+    while changed.elapsed() < Duration::from_secs(10) {
         std::thread::sleep(Duration::from_millis(50));
         let now = store.stats().index_files;
         if now != last {

@@ -18,10 +18,13 @@ mod stretch;
 mod select;
 mod active;
 mod sealed;
+mod part;
+mod cold;
 mod parts;
 
 pub(crate) use active::{Active, Settled, Spot, Termed, TypeCounts};
-pub(crate) use parts::{Marks, MarksWanted, Part, Parts, Range, Selection, select_newest};
+pub(crate) use part::{Marks, MarksWanted, Part, Range, Selection};
+pub(crate) use parts::{Parts, select_newest};
 pub(crate) use sealed::{Cache, Census, MergeError, Pause, SealedPart, Workshop, joined, merge, write};
 pub(crate) use span::Span;
 pub(crate) use stretch::{Frames, Stretch, UNFINISHED_ENDING};

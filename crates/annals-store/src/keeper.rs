@@ -1,8 +1,8 @@
 //! Keeps the index small in memory and its files few.
 //!
 //! In: parts of the index that were closed. Out: their files, and one file instead of several of a size. All of this
-//! happens on a thread of its own, which gives way: parts that wait come first, and merging rests as long as it works. In
-//! simulations it happens at once, so that runs repeat.
+//! happens on a thread of its own, which gives way: parts that wait come first, and merging rests as long as it works,
+//! unless it is far behind. In simulations it happens at once, so that runs repeat.
 //!
 //! Invariants: a part leaves memory only after its file was opened; files leave the folder only after the one that
 //! replaces them is there for good; whatever fails is tried again later and costs nothing but memory.
@@ -22,13 +22,15 @@ const MERGED: usize = 8;
 /// Files that were made of others so often are not merged again: making one again must not take for ever.
 const LEVEL_MAX: u8 = 3;
 /// The writer waits while more parts than these wait for their files.
-const WAITING_MAX: usize = 2;
+const WAITING_MAX: usize = 1;
 /// No append is taken while more parts than these cannot be written.
 const REFUSED_AT: usize = 64;
 /// After a failure the keeper tries again after this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// With more files than these merging rests little: then questions wait for it.
+const FILES_MANY: usize = 4 * MERGED;
 /// The longest rest of a merge at once.
-const REST_MAX: Duration = Duration::from_millis(50);
+const REST_MAX: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -47,7 +49,8 @@ struct Running {
 #[derive(Debug)]
 struct Work {
     core: Arc<Core>,
-    threaded: bool,
+    /// Whether it has a thread, and so may rest.
+    rests: AtomicBool,
     closing: AtomicBool,
     failing: AtomicBool,
     done: Mutex<()>,
@@ -59,13 +62,14 @@ impl Keeper {
     pub(crate) fn start(core: Arc<Core>, on_thread: bool) -> Self {
         let work = Arc::new(Work {
             core,
-            threaded: on_thread,
+            rests: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             done: Mutex::default(),
             sealed: Condvar::new(),
         });
         let running = on_thread.then(|| Running::start(work.clone())).flatten();
+        work.rests.store(running.is_some(), Ordering::Release);
         let keeper = Self {
             work,
             threaded: running.is_some(),
@@ -232,9 +236,7 @@ impl Work {
             if self.closing.load(Ordering::Acquire) {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
             }
-            if self.threaded {
-                thread::sleep(worked.min(REST_MAX));
-            }
+            self.rest(worked);
             self.seal_waiting();
             last = Instant::now();
             Ok(())
@@ -260,6 +262,18 @@ impl Work {
             .iter()
             .for_each(|part| self.core.shelf.discard(part.path()));
         Ok(())
+    }
+
+    /// Rests as long as it worked; less where merging is far behind, and not at all where a part waits.
+    fn rest(&self, worked: Duration) {
+        let (waiting, files) = {
+            let state = self.core.state.read();
+            (state.parts.waiting(), state.parts.all().len())
+        };
+        if waiting == 0 && self.rests.load(Ordering::Acquire) {
+            let rest = if files > FILES_MANY { worked / 8 } else { worked };
+            thread::sleep(rest.min(REST_MAX));
+        }
     }
 
     fn failed(&self, error: &MergeError) {

@@ -58,6 +58,7 @@ mod mend;
 mod pages;
 mod keeper;
 mod opening;
+mod decide;
 mod commit;
 mod embedded;
 mod verify;

@@ -4,7 +4,6 @@
 //! each other without a gap, so answers are concatenated and nothing is merged. A copy is a handle: whoever has one is
 //! not disturbed when a part is replaced by its file, or several by one.
 
-use std::collections::BTreeMap;
 use std::ops::Range as Places;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,161 +12,19 @@ use annals_core::event::EventType;
 use annals_core::id::EventId;
 use annals_core::mark::MarkKey;
 use annals_core::port::store::Direction;
-use annals_core::query::{Query, QueryItem};
+use annals_core::query::Query;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
 
 use super::active::Active;
-use super::list::Local;
-use super::sealed::{COLD, SealedPart, is_timed};
-use super::select::{Found, select};
+use super::cold::{ColdWatch, terms_of};
+use super::part::{Marks, MarksWanted, Part, Range, Selection};
+use super::sealed::{COLD, is_timed};
+use super::select::select;
 use super::span::Span;
 use super::term::TermKind;
 use super::trouble::Trouble;
-
-/// Which positions to look at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Range {
-    pub(crate) from: u64,
-    /// Not looked at any more.
-    pub(crate) to: u64,
-    pub(crate) direction: Direction,
-}
-
-/// What was found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Selection {
-    pub(crate) positions: Vec<u64>,
-    /// Nothing else in the range matches.
-    pub(crate) finished: bool,
-}
-
-impl Range {
-    /// What of it is among the events of a part.
-    fn local(&self, first: u64, next: u64) -> Local {
-        let inside = |position: u64| (position.clamp(first, next) - first) as u32;
-        Local {
-            from: inside(self.from),
-            to: inside(self.to),
-            direction: self.direction,
-        }
-    }
-}
-
-impl Selection {
-    /// Adds what a part holds, until there are `limit`. `false`: there is more than that.
-    fn extend(&mut self, first: u64, found: Found) -> bool {
-        let positions = found.positions.into_iter();
-        self.positions
-            .extend(positions.map(|position| first + u64::from(position)));
-        found.finished
-    }
-}
-
-/// One part.
-#[derive(Debug, Clone)]
-pub(crate) enum Part {
-    /// In memory, until its file is written.
-    Active(Arc<Active>),
-    /// In a file.
-    Sealed(Arc<SealedPart>),
-}
-
-impl Part {
-    fn first(&self) -> u64 {
-        match self {
-            Self::Active(part) => part.first(),
-            Self::Sealed(part) => part.stretch().first,
-        }
-    }
-
-    fn end(&self) -> u64 {
-        match self {
-            Self::Active(part) => part.end(),
-            Self::Sealed(part) => part.stretch().end(),
-        }
-    }
-
-    fn newest(&self) -> Timestamp {
-        match self {
-            Self::Active(part) => part.newest(),
-            Self::Sealed(part) => part.stretch().newest,
-        }
-    }
-
-    /// How many types, tags, correlations and keys of marks it holds.
-    pub(crate) fn entries(&self) -> u64 {
-        match self {
-            Self::Active(part) => part.entries() as u64,
-            Self::Sealed(part) => part.terms() + part.mark_keys(),
-        }
-    }
-
-    fn select(&self, query: &Query, range: Range, limit: usize) -> Result<Found, Trouble> {
-        let range = range.local(self.first(), self.end());
-        match self {
-            Self::Active(part) => select(&&**part, query, range, limit),
-            Self::Sealed(part) => select(&&**part, query, range, limit),
-        }
-    }
-
-    fn tagged(&self, tag: &Tag, before: u64) -> Result<usize, Trouble> {
-        match self {
-            Self::Active(part) => Ok(part.tagged(tag, before)),
-            Self::Sealed(part) => {
-                let stretch = part.stretch();
-                part.tagged(
-                    tag,
-                    (before.clamp(stretch.first, stretch.end()) - stretch.first) as u32,
-                )
-            }
-        }
-    }
-
-    fn position_of(&self, id: EventId) -> Result<Option<u64>, Trouble> {
-        match self {
-            Self::Active(part) => Ok(part.position_of(id)),
-            Self::Sealed(part) => {
-                let found = part.position_of(id)?;
-                Ok(found.map(|position| part.stretch().first + u64::from(position)))
-            }
-        }
-    }
-
-    fn mark(&self, key: &MarkKey) -> Result<Option<Option<Bytes>>, Trouble> {
-        match self {
-            Self::Active(part) => Ok(part.marks().get(key).cloned()),
-            Self::Sealed(part) => part.mark(key),
-        }
-    }
-}
-
-/// Marks by key; removed ones stand as none.
-pub(crate) type Marks = BTreeMap<MarkKey, Option<Bytes>>;
-
-/// All marks of one space whose name begins with a prefix.
-#[derive(Debug, Clone)]
-pub(crate) struct MarksWanted(MarkKey);
-
-impl MarksWanted {
-    pub(crate) fn new(space: &str, prefix: &str) -> Self {
-        Self(MarkKey::new(space, prefix))
-    }
-
-    fn wants(&self, key: &MarkKey) -> bool {
-        key.space == self.0.space && key.name.starts_with(self.0.name.as_str())
-    }
-
-    /// Those of a part; keys are ordered by space, then name, so they lie side by side.
-    pub(crate) fn among<'a>(
-        &self,
-        marks: &'a Marks,
-    ) -> impl Iterator<Item = (&'a MarkKey, &'a Option<Bytes>)> {
-        let from = marks.range(self.0.clone()..);
-        from.take_while(|(key, _)| self.wants(key))
-    }
-}
 
 /// All parts.
 #[derive(Debug, Clone, Default)]
@@ -404,69 +261,6 @@ impl Parts {
             set = set + u64::from(value.is_some()) - u64::from(was_set);
         }
         Ok(set)
-    }
-}
-
-/// The terms that must be there for a query to match, as far as they are rare.
-fn terms_of(query: &Query) -> Vec<(TermKind, Vec<u8>)> {
-    let of_item = |item: &QueryItem| {
-        let tags = item
-            .tags
-            .iter()
-            .map(|tag| (TermKind::Tag, tag.as_str().as_bytes().to_vec()));
-        let correlation = item
-            .correlation
-            .map(|id| (TermKind::Correlation, id.as_uuid().as_bytes().to_vec()));
-        tags.chain(correlation).collect::<Vec<_>>()
-    };
-    query.items().iter().flat_map(of_item).collect()
-}
-
-/// Watches a walk over parts. Where the first file had to be read from the medium, so will the others: then the kernel is
-/// told of all that will be asked there, so that it is not waited for one page after the other.
-struct ColdWatch<'a> {
-    parts: &'a [Part],
-    forward: bool,
-    began: Option<Instant>,
-}
-
-impl<'a> ColdWatch<'a> {
-    fn new(parts: &'a [Part], forward: bool) -> Self {
-        Self {
-            parts,
-            forward,
-            began: (parts.len() > 2).then(Instant::now),
-        }
-    }
-
-    /// So many parts and one more were asked about these terms.
-    fn after(
-        &mut self,
-        number: usize,
-        terms: impl FnOnce() -> Vec<(TermKind, Vec<u8>)>,
-    ) -> Result<(), Trouble> {
-        let Some(began) = self.began.take() else {
-            return Ok(());
-        };
-        if began.elapsed() < COLD {
-            return Ok(());
-        }
-        let terms = terms();
-        let left = if self.forward {
-            number + 1..self.parts.len()
-        } else {
-            0..self.parts.len() - 1 - number
-        };
-        for filter in [true, false] {
-            for part in &self.parts[left.clone()] {
-                if let Part::Sealed(part) = part {
-                    terms
-                        .iter()
-                        .try_for_each(|(kind, bytes)| part.hint(*kind, bytes, filter))?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -281,15 +281,20 @@ impl History {
         let end = self.events.len() as u64;
         let query = query(chance);
         let (from, to) = (chance.below(end + 100), chance.below(end + 1));
-        let limit = 1 + chance.below(40) as usize;
         let direction = [Direction::Forward, Direction::Backward][chance.below(2) as usize];
-        let matching = (0..to).filter(|at| *at >= from && query.matches(&self.events[*at as usize]));
+        self.check_range(&query, Range { from, to, direction }, round);
+    }
+
+    fn check_range(&self, query: &Query, range: Range, round: u32) {
+        let limit = 1 + round as usize * 7 % 40;
+        let matching =
+            (0..range.to).filter(|at| *at >= range.from && query.matches(&self.events[*at as usize]));
         let mut expected: Vec<u64> = matching.collect();
-        if direction == Direction::Backward {
+        if range.direction == Direction::Backward {
             expected.reverse();
         }
-        let found = self.select(&query, Range { from, to, direction }, limit);
-        let context = format!("round {round}: {query:?} {from}..{to} {direction:?}");
+        let found = self.select(query, range, limit);
+        let context = format!("round {round}: {query:?} {range:?}");
         assert_eq!(found.finished, expected.len() <= limit, "{context}");
         expected.truncate(limit);
         assert_eq!(found.positions, expected, "{context}");
@@ -364,6 +369,82 @@ fn every_answer_equals_a_filter_over_all_events() {
             history.check(&mut chance);
         }
     }
+}
+
+#[test]
+fn long_lists_stay_right_through_merges() {
+    let mut history = History::new();
+    let mut events = 0_u32;
+    for number in 0..90 {
+        let count = 300;
+        for number in events..events + count {
+            let mut event = plain();
+            event.id = id(number);
+            event.event_type = EventType::new(if number % 7 == 0 { "rare" } else { "usual" });
+            event.tags = vec![
+                Tag::of("every", number % 3).unwrap(),
+                Tag::of("some", number % 50).unwrap(),
+            ];
+            history.current.insert(&event);
+            history.events.push(event);
+        }
+        let settled = Settled {
+            frame: milestone(number),
+            bytes: 400,
+            recorded: moment(number),
+        };
+        history
+            .current
+            .settle(settled, (events..events + count).map(spot));
+        events += count;
+        history.frames.resize(events as usize, number);
+        if number % 30 == 29 {
+            history.close();
+        }
+    }
+    (0..3).for_each(|number| history.seal(number));
+    let check = |history: &History| {
+        let mut chance = Chance::new(9);
+        for round in 0..60 {
+            let tag = Tag::of(["every", "some"][chance.below(2) as usize], chance.below(4)).unwrap();
+            let item = QueryItem {
+                types: (0..chance.below(2))
+                    .map(|_| EventType::from_static("rare"))
+                    .collect(),
+                tags: (0..chance.below(2)).map(|_| tag.clone()).collect(),
+                correlation: None,
+            };
+            let query = Query::any(vec![item, QueryItem::of(Vec::new(), tag.clone())]);
+            let (from, to) = (chance.below(27_000), chance.below(27_001));
+            history.check_range(
+                &query,
+                Range {
+                    from,
+                    to,
+                    direction: Direction::Forward,
+                },
+                round,
+            );
+            history.check_range(
+                &query,
+                Range {
+                    from,
+                    to,
+                    direction: Direction::Backward,
+                },
+                round,
+            );
+            let expected = history.events[..to as usize]
+                .iter()
+                .filter(|event| event.tags.contains(&tag));
+            assert_eq!(history.parts.tagged(&tag, to).unwrap(), expected.count() as u64);
+        }
+    };
+    check(&history);
+    history.merge(1, 3);
+    check(&history);
+    history.merge(0, 2);
+    check(&history);
 }
 
 #[test]
