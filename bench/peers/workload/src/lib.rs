@@ -23,6 +23,6 @@ pub use fact::{Fact, KINDS, Seen, Shape, customer_tag, order_tag};
 pub use figures::{print, print_latencies, print_rate, resident_kib, settled_rate};
 pub use group::{Group, Table};
 pub use peer::{Guard, Outcome, Peer, Visit};
-pub use record::{decode, encode};
+pub use record::{decode, encode, index_key, index_names, index_position};
 pub use run::{end_as_killed, main, new_folder};
 pub use settings::{Settings, Step};

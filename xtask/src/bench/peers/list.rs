@@ -32,7 +32,7 @@ const fn peer(label: &'static str, folder: &'static str, crate_name: &'static st
 pub(crate) const ANNALS: &Peer = &ALL[0];
 
 /// All, in the order of the columns.
-pub(crate) const ALL: [Peer; 5] = [
+pub(crate) const ALL: [Peer; 8] = [
     peer("annals", "annals", "", false),
     Peer {
         variant: "full",
@@ -43,7 +43,10 @@ pub(crate) const ALL: [Peer; 5] = [
         ..peer("limit", "limit", "", false)
     },
     peer("Tephra", "tephra", "tephra", false),
+    peer("UmaDB", "umadb", "umadb-core", false),
     peer("SQLite", "sqlite", "rusqlite", true),
+    peer("redb", "redb", "redb", true),
+    peer("fjall", "fjall", "fjall", true),
 ];
 
 impl Peer {
