@@ -42,7 +42,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let about = about(options)?;
     let target = target(options);
-    let mut reasons = BTreeMap::new();
+    let mut reasons = absent(options);
     let peers: Vec<&Peer> = options
         .peers
         .iter()
@@ -69,6 +69,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         page::write(&options.root, "peers", &report)?;
     }
     Ok(())
+}
+
+/// What is missing whatever happens, where all are asked for.
+fn absent(options: &Options) -> BTreeMap<String, String> {
+    let absent = list::ABSENT.iter().filter(|_| options.write);
+    absent
+        .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
+        .collect()
 }
 
 /// Where programs and data of the peers go.

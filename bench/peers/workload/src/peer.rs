@@ -56,6 +56,14 @@ pub trait Peer: Send + Sync + Sized + 'static {
     /// Reads the events of a type in order.
     fn by_type(&self, kind: &str, visit: Visit<'_>) -> impl Future<Output = Result<()>> + Send;
 
+    /// Ends what of the store is not in this process as a crash does.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    fn crash_elsewhere(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Memory of the store in KiB where it is not in this process.
     fn resident_elsewhere_kib(&self) -> Option<u64> {
         None

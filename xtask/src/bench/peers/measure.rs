@@ -5,7 +5,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
     process::{Command, ExitStatus, Stdio},
     thread,
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
 /// One thing that every peer does in turn.
@@ -52,6 +53,8 @@ pub(super) fn run(program: &Path, args: &[&str], time_max: Duration) -> Result<V
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // A store that brings a server of its own must go with it.
+    command.process_group(0);
     let mut child = command
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
@@ -68,7 +71,7 @@ pub(super) fn run(program: &Path, args: &[&str], time_max: Duration) -> Result<V
             break Some(status);
         }
         if began.elapsed() > time_max {
-            child.kill().context("cannot end the program")?;
+            kill_process_group(Pid::from_child(&child), Signal::KILL).context("cannot end the program")?;
             child.wait().context("cannot wait for the program")?;
             break None;
         }
