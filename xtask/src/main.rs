@@ -31,6 +31,7 @@ mod chaos;
 mod torture;
 mod bench;
 
+use bench::peers::Peer;
 use services::{Place, Server, Up};
 use tidy::arrows;
 use tree::Tree;
@@ -117,6 +118,23 @@ enum Bench {
         #[arg(long, default_value_t = 2)]
         seconds: u32,
         /// Leave docs/benchmarks.md as it is; so it is, too, where servers are named.
+        #[arg(long)]
+        print_only: bool,
+    },
+    /// annals-store beside other stores and beside what the disk allows.
+    Peers {
+        /// Which, by their folders in bench/peers; all where none is named.
+        peers: Vec<String>,
+        /// How often everything is measured; medians are printed.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// How many seconds each measurement takes.
+        #[arg(long, default_value_t = 2)]
+        seconds: u32,
+        /// Events of a full store, in ten thousands.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// Leave docs/benchmarks.md as it is; so it is, too, where peers are named.
         #[arg(long)]
         print_only: bool,
     },
@@ -239,20 +257,34 @@ fn or_all(named: Vec<Server>) -> Vec<Server> {
 }
 
 fn run_bench(root: &Path, what: Bench) -> Result<bool> {
-    let Bench::Brokers {
-        servers,
-        rounds,
-        seconds,
-        print_only,
-    } = what;
-    let options = bench::Options {
-        root: root.to_owned(),
-        write: servers.is_empty() && !print_only,
-        servers: or_all(servers),
-        rounds,
-        seconds,
-    };
-    bench::brokers(&options)?;
+    match what {
+        Bench::Brokers {
+            servers,
+            rounds,
+            seconds,
+            print_only,
+        } => bench::brokers::run(&bench::brokers::Options {
+            root: root.to_owned(),
+            write: servers.is_empty() && !print_only,
+            servers: or_all(servers),
+            rounds,
+            seconds,
+        })?,
+        Bench::Peers {
+            peers,
+            rounds,
+            seconds,
+            events,
+            print_only,
+        } => bench::peers::run(&bench::peers::Options {
+            root: root.to_owned(),
+            write: peers.is_empty() && !print_only,
+            peers: Peer::chosen(&peers).map_err(anyhow::Error::msg)?,
+            rounds,
+            seconds,
+            events,
+        })?,
+    }
     Ok(true)
 }
 

@@ -3,7 +3,7 @@
 //! In: the tree. Out: per package, the names of the tests ignored as `long: why`, `broker: server: why` or
 //! `broker: server and python: why`, with their modules. A mark that is handed to a macro says that the macro writes
 //! tests for that server; their names are not known here, but they stand in a module named after the server.
-//! It does not run them.
+//! It does not run them. Packages apart are left out: the gate cannot run theirs.
 
 use std::collections::BTreeMap;
 
@@ -111,7 +111,7 @@ pub(crate) struct Marked {
 /// Marked tests by package; packages without any are left out.
 pub(crate) fn find(tree: &Tree) -> BTreeMap<String, Marked> {
     let mut found: BTreeMap<String, Marked> = BTreeMap::new();
-    for package in tree.packages() {
+    for package in tree.packages().into_iter().filter(|package| !package.is_apart()) {
         let inside = format!("{}/", package.folder);
         let mut marked = Marked::default();
         for file in tree.rust() {

@@ -17,6 +17,8 @@ use crate::{attrs, mask::Mask};
 
 /// Folders whose packages make up the workspace; each holds one package per folder.
 const PACKAGE_FOLDERS: [&str; 3] = ["crates", "examples", "bench"];
+/// A workspace of its own, whose packages the gate never builds; the rules hold there all the same.
+const APART: &str = "bench/peers/";
 /// Endings of the files whose text rules read.
 const TEXT_ENDINGS: [&str; 7] = ["rs", "md", "toml", "css", "js", "sql", "html"];
 /// Hidden folders that belong to the project all the same.
@@ -45,7 +47,7 @@ pub(crate) struct RustFile {
     pub(crate) test: bool,
 }
 
-/// One package of the workspace.
+/// One package of the workspace, or of the workspace of peers.
 pub(crate) struct Package {
     /// Folder from the root.
     pub(crate) folder: String,
@@ -64,6 +66,11 @@ impl Package {
             .ok()
             .and_then(|m| m.get("package")?.get("name")?.as_str());
         stated.unwrap_or_else(|| self.folder_name())
+    }
+
+    /// Whether it is in a workspace of its own, which cargo does not see from here.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.folder.starts_with(APART)
     }
 
     /// Last part of the folder.
@@ -145,7 +152,7 @@ impl Tree {
         self.rust.get(path)
     }
 
-    /// The packages of the workspace, by folder.
+    /// The packages of the workspace and those apart, by folder.
     pub(crate) fn packages(&self) -> Vec<Package> {
         let manifests = self.files.iter().filter(|(path, _)| is_package_manifest(path));
         manifests
@@ -182,6 +189,9 @@ impl RustFile {
 }
 
 fn is_package_manifest(path: &str) -> bool {
+    if let Some(inside) = path.strip_prefix(APART) {
+        return inside.ends_with("/Cargo.toml") && inside.matches('/').count() == 1;
+    }
     match path.split('/').collect::<Vec<_>>()[..] {
         [folder, _, "Cargo.toml"] => PACKAGE_FOLDERS.contains(&folder),
         ["xtask", "Cargo.toml"] => true,

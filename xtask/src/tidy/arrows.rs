@@ -103,11 +103,14 @@ fn drawn(table: &str, first: usize, findings: &mut Vec<Finding>) -> Arrows {
     arrows
 }
 
-/// The arrows of the manifests; `xtask` imports nobody and nobody imports it, so it is not drawn.
+/// The arrows of the manifests; `xtask` imports nobody and nobody imports it, so it is not drawn. Nor are packages apart:
+/// nobody can import them.
 fn actual(tree: &Tree) -> Arrows {
     let packages = tree.packages();
     let members: BTreeSet<&str> = packages.iter().map(Package::name).collect();
-    let drawn = packages.iter().filter(|package| package.folder != "xtask");
+    let drawn = packages
+        .iter()
+        .filter(|package| package.folder != "xtask" && !package.is_apart());
     let arrows = drawn.filter_map(|package| {
         let uses = dependencies(package.manifest.as_ref().ok()?);
         let ours = uses.into_iter().filter(|name| members.contains(name.as_str()));

@@ -24,22 +24,36 @@ fn tests_are_known_by_place_and_by_declaration() {
 }
 
 #[test]
-fn packages_are_the_members_of_the_workspace_only() {
+fn packages_are_the_members_of_both_workspaces_only() {
     let tree = Tree::of(&[
         ("Cargo.toml", "[workspace]"),
         ("crates/a/Cargo.toml", "[package]\nname = \"other\""),
         ("crates/a/tests/ui/Cargo.toml", ""),
         ("crates/b/Cargo.toml", "not toml"),
         ("bench/Cargo.toml", ""),
+        ("bench/peers/Cargo.toml", "[workspace]"),
+        ("bench/peers/c/Cargo.toml", "[package]\nname = \"c\""),
+        ("bench/peers/c/src/Cargo.toml", ""),
         ("xtask/Cargo.toml", "[package]\nname = \"xtask\""),
     ]);
     let packages = tree.packages();
     let names: Vec<_> = packages.iter().map(|p| (p.folder.as_str(), p.name())).collect();
     assert_eq!(
         names,
-        [("crates/a", "other"), ("crates/b", "b"), ("xtask", "xtask")]
+        [
+            ("bench/peers/c", "c"),
+            ("crates/a", "other"),
+            ("crates/b", "b"),
+            ("xtask", "xtask")
+        ]
     );
-    assert!(packages[1].manifest.is_err());
+    assert!(packages[2].manifest.is_err());
+    let apart: Vec<_> = packages
+        .iter()
+        .filter(|p| p.is_apart())
+        .map(|p| p.name())
+        .collect();
+    assert_eq!(apart, ["c"]);
 }
 
 #[test]
