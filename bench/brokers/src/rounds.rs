@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 /// Messages of a round, at least and at most.
-const COUNT: (usize, usize) = (2_000, 300_000);
+const COUNT: (usize, usize) = (8_000, 300_000);
 /// Where the bare client consumes them in less than this, a round has more, but no more than so many times as many.
 const CONSUME_MIN: (Duration, f64) = (Duration::from_millis(300), 3.0);
 /// Of the messages of a round, so many go through a handler: one of each is a commit of its own.

@@ -20,8 +20,8 @@ use crate::bare::{BATCH_MAX, Bare, Consume, Publish};
 use crate::message;
 
 /// As in the transport of annals.
-const PENDING_MAX: i64 = 500;
-const PULL: usize = 200;
+const PENDING_MAX: i64 = 1_024;
+const PULL: usize = 500;
 const ACK_WAIT: Duration = Duration::from_secs(10);
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 

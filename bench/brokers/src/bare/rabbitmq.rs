@@ -21,7 +21,7 @@ use crate::message;
 
 const EXCHANGE: &str = "bench";
 /// As in the transport of annals.
-const PREFETCH: u16 = 500;
+const PREFETCH: u16 = 1_024;
 const PERSISTENT: u8 = 2;
 
 /// Where it is.

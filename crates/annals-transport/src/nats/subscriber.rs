@@ -24,10 +24,10 @@ use super::link::{Link, within};
 
 /// What is in hand for longer is handed out again. A durable copy takes much less.
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
-/// Messages in hand at once.
-const PENDING_MAX: i64 = 500;
+/// Messages in hand at once: two batches of a durable copy, so that one arrives while the other is flushed.
+const PENDING_MAX: i64 = 1_024;
 /// Messages asked for at once; one at a time stalls the client for half a minute.
-const PULL: usize = 200;
+const PULL: usize = 500;
 
 /// The one priority group of each consumer.
 const PINNED: &str = "annals";
