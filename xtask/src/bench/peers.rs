@@ -73,7 +73,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// What is missing whatever happens, where all are asked for.
 fn absent(options: &Options) -> BTreeMap<String, String> {
-    let absent = list::ABSENT.iter().filter(|_| options.write);
+    let all = options.peers.len() == list::ALL.len();
+    let absent = list::ABSENT.iter().filter(|_| all);
     absent
         .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
         .collect()

@@ -102,6 +102,12 @@ impl Peer for Postgres {
             .map(|_| ())
     }
 
+    /// Statistics of the tables, without which it reads them whole for a tag.
+    async fn settle(&self) -> Result<()> {
+        let client = connect(&self.server).await?;
+        Ok(client.batch_execute("ANALYZE").await?)
+    }
+
     fn crash_elsewhere(&self) -> Result<()> {
         self.server.crash()
     }

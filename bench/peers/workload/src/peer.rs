@@ -56,6 +56,11 @@ pub trait Peer: Send + Sync + Sized + 'static {
     /// Reads the events of a type in order.
     fn by_type(&self, kind: &str, visit: Visit<'_>) -> impl Future<Output = Result<()>> + Send;
 
+    /// Does after the fill what the store would do by itself with more time; not counted.
+    fn settle(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Ends what of the store is not in this process as a crash does.
     ///
     /// # Errors

@@ -45,6 +45,7 @@ pub fn main<P: Peer>() -> Result<()> {
             let peer = new::<P>(&runtime, &settings, "full")?;
             runtime.block_on(append::fill(&peer, shape))?;
             read::print_memory("memory-filled-mib", &peer)?;
+            runtime.block_on(peer.settle())?;
             peer.crash_elsewhere()?;
             end_as_killed()
         }
