@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::kit::{
-    DEADLINE, QUIET, TOPIC, assert_in_order, declare, done, embedded, fresh, join, message, number,
+    DEADLINE, QUIET, TOPIC, apart, assert_in_order, declare, done, embedded, fresh, join, message, number,
     number_of, numbered, publish, take, take_and_settle, url,
 };
 
@@ -68,19 +68,18 @@ pub(super) async fn groups(transport: Arc<dyn Transport>) {
     publish(&*transport, numbered(0..200)).await;
     for group in ["one", "two"] {
         let mut consumer = join(&*transport, group).await;
-        let taken = take(&mut *consumer, 200).await;
+        let taken = take_and_settle(&mut *consumer, 200).await;
         assert_eq!(
-            taken.iter().map(number).collect::<BTreeSet<_>>(),
+            taken.iter().map(number_of).collect::<BTreeSet<_>>(),
             (0..200).collect()
         );
-        done(taken).await;
     }
 }
 
 /// A consumer goes with deliveries in hand: those come back, and none that it settled.
 pub(super) async fn unsettled(transport: Arc<dyn Transport>) {
     declare(&*transport, "one").await;
-    publish(&*transport, numbered(0..100)).await;
+    publish(&*transport, apart(0..100)).await;
     let mut consumer = join(&*transport, "one").await;
     let mut taken = take(&mut *consumer, 100).await;
     taken.sort_by_key(number);
@@ -141,7 +140,7 @@ pub(super) async fn nobody_there(transport: Arc<dyn Transport>) {
         publish(&*transport, numbered(0..20)).await;
     }
     let mut consumer = join(&*transport, "one").await;
-    done(take(&mut *consumer, 20).await).await;
+    take_and_settle(&mut *consumer, 20).await;
 }
 
 /// What no broker takes is refused, it alone and in its place; the connection survives.
@@ -178,9 +177,9 @@ pub(super) async fn topology(transport: Arc<dyn Transport>) {
     assert!(!known.is_declared());
     publish(&known, numbered(0..20)).await;
     assert!(known.is_declared());
-    done(take(&mut *first, 20).await).await;
+    take_and_settle(&mut *first, 20).await;
     let mut second = join(&*transport, "second").await;
-    done(take(&mut *second, 20).await).await;
+    take_and_settle(&mut *second, 20).await;
 }
 
 /// What is said to everybody.
@@ -238,7 +237,7 @@ pub(super) async fn published_twice(transport: Arc<dyn Transport>) {
 /// What is finished out of turn never makes a restart skip what is not.
 pub(super) async fn out_of_turn(transport: Arc<dyn Transport>) {
     declare(&*transport, "one").await;
-    publish(&*transport, numbered(0..80)).await;
+    publish(&*transport, apart(0..80)).await;
     let mut consumer = join(&*transport, "one").await;
     let mut missing: BTreeSet<u64> = (0..80).collect();
     let mut left = Vec::new();
@@ -314,7 +313,7 @@ pub(super) async fn exact_dedupe(transport: Arc<dyn Transport>) {
     publish(&*transport, messages.clone()).await;
     publish(&*transport, messages[5..].to_vec()).await;
     let mut consumer = join(&*transport, "one").await;
-    done(take(&mut *consumer, 20).await).await;
+    take_and_settle(&mut *consumer, 20).await;
     let more = timeout(QUIET, consumer.next(10)).await;
     assert!(more.is_err(), "expected nothing more, found {more:?}");
 }

@@ -83,6 +83,13 @@ pub(super) fn numbered(numbers: std::ops::Range<u64>) -> Vec<Message> {
         .collect()
 }
 
+/// Each of a key of its own: nothing keeps any of them waiting for another.
+pub(super) fn apart(numbers: std::ops::Range<u64>) -> Vec<Message> {
+    numbers
+        .map(|number| message(number, number, number.to_string().into_bytes()))
+        .collect()
+}
+
 pub(super) fn number(delivery: &Delivery) -> u64 {
     number_of(&delivery.message)
 }
