@@ -133,9 +133,12 @@ async fn prove_guards<P: Peer>(peer: &P, shape: Shape) -> Result<Digest> {
     let mut written = Digest::default();
     written.expect(&fact);
     let guard = Guard { tag, seen };
-    let first = peer.append(vec![fact.clone()], Some(guard.clone())).await?;
+    // Another event: the same one again may rightly be taken for a repeated append.
+    let mut late = shape.fact(fact.number + 1);
+    late.tags[0].clone_from(&fact.tags[0]);
+    let first = peer.append(vec![fact], Some(guard.clone())).await?;
     ensure!(first == Outcome::Durable, "a guard that held was refused");
-    let second = peer.append(vec![fact], Some(guard)).await?;
+    let second = peer.append(vec![late], Some(guard)).await?;
     ensure!(second == Outcome::Conflict, "a stale guard was let through");
     Ok(written)
 }

@@ -76,7 +76,7 @@ impl Settings {
         if settings.dir.as_os_str().is_empty() {
             bail!("no --dir is given");
         }
-        if settings.shape.events == 0 || settings.shape.events % 10_000 != 0 {
+        if settings.shape.events == 0 || !settings.shape.events.is_multiple_of(10_000) {
             bail!(
                 "expected --events in ten thousands, found {}",
                 settings.shape.events
