@@ -69,8 +69,8 @@ struct Seen {
     refused: u64,
     failed_reads: u64,
     harmless: u64,
-    /// Harmless, and told by nobody: not by `verify` either. Of the log these are bytes behind the last frame of a segment
-    /// that is full, which nobody ever reads.
+    /// Read as it was written, and told by nobody, `verify` neither: bytes that no reader looks at. Of the log such are
+    /// the last few of a full segment, where no frame fits; where each of them lies is not checked here.
     unnoticed: u64,
 }
 
