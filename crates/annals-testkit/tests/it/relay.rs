@@ -45,6 +45,7 @@ impl Transport for Scripted {
             late_groups: true,
             parks: true,
             broadcast: false,
+            window: 4_096,
             stored_means: "noted",
         }
     }
