@@ -15,8 +15,8 @@ use annals_core::event::{NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError, Settle, Settlement,
-    Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError, Settle,
+    Settlement, Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
 };
 use annals_core::position::Position;
 use bytes::Bytes;

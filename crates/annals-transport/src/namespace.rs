@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError, Subscribe,
-    SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError,
+    Subscribe, SubscribeError, Topic, Transport,
 };
 use annals_core::position::Position;
 use bytes::Bytes;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Subscribe, SubscribeError, Topic,
+    Transport,
 };
 use annals_core::position::Position;
 use bytes::Bytes;

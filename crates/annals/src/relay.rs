@@ -199,7 +199,15 @@ impl<'a> Outbox<'a> {
             drop(later.outcomes.await);
             again.extend(later.messages);
         }
-        if publish(self.hub, self.transport, again, &mut arrived.refused, self.progress).await {
+        if publish(
+            self.hub,
+            self.transport,
+            again,
+            &mut arrived.refused,
+            self.progress,
+        )
+        .await
+        {
             self.is_due(arrived);
         }
     }

@@ -97,7 +97,10 @@ impl Transport for Wire {
                 true => vec![Published::Unknown("the dice lost an answer before".into()); batch.len()],
                 false => self.publish_some(batch).await,
             };
-            if outcomes.iter().any(|outcome| matches!(outcome, Published::Unknown(_))) {
+            if outcomes
+                .iter()
+                .any(|outcome| matches!(outcome, Published::Unknown(_)))
+            {
                 line.is_lost.store(true, Relaxed);
             }
             let dice = Arc::clone(&self.dice);

@@ -123,7 +123,13 @@ async fn send(connected: &Result<Connected, String>, message: &Message, batch: &
     if !connected.stands() {
         return batch.break_off(RECONNECTED.into());
     }
-    match within(connected.context.send_publish(subject(&message.topic), published(message, &encoded))).await {
+    match within(
+        connected
+            .context
+            .send_publish(subject(&message.topic), published(message, &encoded)),
+    )
+    .await
+    {
         Ok(ack) => batch.push(Ok(ack)),
         Err(reason) => batch.break_off(reason),
     }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Start, Subscribe, SubscribeError, Topic,
-    Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Start, Subscribe, SubscribeError,
+    Topic, Transport,
 };
 use bytes::Bytes;
 use smol_str::SmolStr;
