@@ -62,6 +62,8 @@ pub(crate) struct Walk {
     piece: Piece,
     /// The kernel was told of everything before this byte.
     hinted: u64,
+    /// Bytes of the last frame: the next one is likely to be as long, and is read in one piece then.
+    frame_bytes: u64,
 }
 
 /// Bytes of a file that were read together.
@@ -93,6 +95,7 @@ impl Walk {
             to,
             piece: Piece::default(),
             hinted: 0,
+            frame_bytes: 0,
         }
     }
 
@@ -100,7 +103,8 @@ impl Walk {
     pub(crate) fn step(&mut self) -> io::Result<Step> {
         let step = self.look_at(self.place)?;
         if let Step::Frame(frame) = &step {
-            self.place += frame.header.frame_bytes();
+            self.frame_bytes = frame.header.frame_bytes();
+            self.place += self.frame_bytes;
         }
         Ok(step)
     }
@@ -156,7 +160,8 @@ impl Walk {
             .checked_sub(old.at)
             .filter(|skip| *skip < old.filled as u64)
             .map_or(0..0, |skip| skip as usize..old.filled);
-        let size = bytes.max(PIECE_BYTES).min(self.to.saturating_sub(at)) as usize;
+        let ahead = self.frame_bytes.clamp(PIECE_BYTES, KEPT_BYTES_MAX as u64);
+        let size = bytes.max(ahead).min(self.to.saturating_sub(at)) as usize;
         let kept = kept.start..kept.end.min(kept.start + size);
         let mut buffer = room_for(old.buffer, size, kept.clone());
         let file = self.segment.file()?;
@@ -302,7 +307,9 @@ fn room_for(old: Bytes, size: usize, kept: Range<usize>) -> BytesMut {
     let is_fit = old.len() <= KEPT_BYTES_MAX || size > KEPT_BYTES_MAX;
     let old = match old.try_into_mut() {
         Ok(mut buffer) if is_fit => {
-            buffer.copy_within(kept, 0);
+            if kept.start > 0 {
+                buffer.copy_within(kept, 0);
+            }
             if buffer.len() < size {
                 buffer.resize(size, 0);
             }

@@ -25,32 +25,25 @@ const META: u16 = CORRELATION | CAUSATION | TRACE_PARENT | ACTOR | SERVICE | TOP
 /// [`EventView::metadata`] where texts are long. To keep it, make a [`StoredEvent`] or a [`RecordedEvent`] of it.
 #[derive(Debug, Clone, Copy)]
 pub struct EventView<'a> {
+    body: &'a [u8],
+    /// How it begins.
+    head: &'a [u8; EVENT_FIXED],
+    event_type: &'a str,
+    /// All tags with their lengths, if that is text as a whole and every tag of it too: then no tag has to be looked at
+    /// again.
+    tags: Option<&'a str>,
+    /// Where tags and content begin.
+    tags_at: u32,
+    data_at: u32,
     position: Position,
     recorded: Timestamp,
-    id: EventId,
-    version: u16,
-    presence: u16,
-    event_type: &'a str,
-    /// From the time it occurred to the tags.
-    meta: &'a [u8],
-    tags: Region<'a>,
-    data: &'a [u8],
-    body: &'a [u8],
-}
-
-/// All tags of an event.
-#[derive(Debug, Clone, Copy)]
-struct Region<'a> {
-    count: u16,
-    bytes: &'a [u8],
-    /// The same, if all of it is ASCII; then no tag has to be looked at again.
-    text: Option<&'a str>,
 }
 
 /// The tags of an event in their order, see [`EventView::tags`].
 #[derive(Debug, Clone)]
 pub struct Tags<'a> {
-    region: Region<'a>,
+    bytes: &'a [u8],
+    text: Option<&'a str>,
     at: usize,
     left: u16,
 }
@@ -66,33 +59,71 @@ impl<'a> EventView<'a> {
         if head[0] != EVENT || presence & !KNOWN != 0 {
             return Err(not_an_event(body));
         }
-        let (id, content) = (head[8..24].try_into(), head[24..28].try_into());
-        let content = u32::from_le_bytes(content.expect("four bytes were sliced"));
-        let mut cursor = Cursor::new(body);
-        cursor.at = EVENT_FIXED;
-        let event_type = cursor.text_of(usize::from(head[3]))?;
-        let from = cursor.at;
-        if presence & (OCCURRED | META) != 0 {
-            skip_meta(&mut cursor, presence)?;
-        }
-        let meta = &body[from..cursor.at];
-        let tags = Region::take(&mut cursor, u16::from_le_bytes([head[6], head[7]]))?;
-        Ok(Self {
+        let mut view = Self {
+            body,
+            head,
+            event_type: "",
+            tags: None,
+            tags_at: 0,
+            data_at: 0,
             position,
             recorded,
-            id: EventId::from_uuid(Uuid::from_bytes(id.expect("sixteen bytes were sliced"))),
-            version: u16::from_le_bytes([head[4], head[5]]),
-            presence,
-            event_type,
-            meta,
-            tags,
-            data: cursor.rest(content)?,
-            body,
-        })
+        };
+        match view.take_whole() {
+            Some(()) => Ok(view),
+            None => view.take_one_by_one(),
+        }
+    }
+
+    /// Looks at the texts of an event without metadata all at once, as nearly every one can be; `None`: this one cannot.
+    #[inline]
+    fn take_whole(&mut self) -> Option<()> {
+        if self.presence() & (OCCURRED | META) != 0 {
+            return None;
+        }
+        let data_at = self.body.len().checked_sub(self.data_bytes() as usize)?;
+        let text = std::str::from_utf8(self.body.get(EVENT_FIXED..data_at)?).ok()?;
+        let (event_type, tags) = text.split_at_checked(usize::from(self.head[3]))?;
+        if !is_whole(tags, self.tag_count()) {
+            return None;
+        }
+        (self.event_type, self.tags) = (event_type, Some(tags));
+        self.tags_at = (EVENT_FIXED + event_type.len()) as u32;
+        self.data_at = data_at as u32;
+        Some(())
+    }
+
+    /// Looks at every field by itself.
+    fn take_one_by_one(mut self) -> Result<Self, String> {
+        let mut cursor = Cursor::new(self.body);
+        cursor.at = EVENT_FIXED;
+        self.event_type = cursor.text_of(usize::from(self.head[3]))?;
+        skip_meta(&mut cursor, self.presence())?;
+        let from = cursor.at;
+        for _ in 0..self.tag_count() {
+            cursor.text()?;
+        }
+        let tags = std::str::from_utf8(cursor.since(from)).ok();
+        self.tags = tags.filter(|tags| is_whole(tags, self.tag_count()));
+        (self.tags_at, self.data_at) = (from as u32, cursor.at as u32);
+        cursor.rest(self.data_bytes())?;
+        Ok(self)
+    }
+
+    fn data_bytes(&self) -> u32 {
+        u32::from_le_bytes([self.head[24], self.head[25], self.head[26], self.head[27]])
+    }
+
+    fn presence(&self) -> u16 {
+        u16::from_le_bytes([self.head[1], self.head[2]])
+    }
+
+    fn tag_count(&self) -> u16 {
+        u16::from_le_bytes([self.head[6], self.head[7]])
     }
 
     fn has(&self, bit: u16) -> bool {
-        self.presence & bit != 0
+        self.presence() & bit != 0
     }
 
     /// Its place in the store.
@@ -107,7 +138,8 @@ impl<'a> EventView<'a> {
 
     /// Its name.
     pub fn id(&self) -> EventId {
-        self.id
+        let id = self.head[8..24].try_into();
+        EventId::from_uuid(Uuid::from_bytes(id.expect("sixteen bytes were sliced")))
     }
 
     /// The name of its type.
@@ -117,7 +149,7 @@ impl<'a> EventView<'a> {
 
     /// The version of that type's shape, from 1.
     pub fn version(&self) -> u16 {
-        self.version
+        u16::from_le_bytes([self.head[4], self.head[5]])
     }
 
     /// Fact or request.
@@ -139,16 +171,16 @@ impl<'a> EventView<'a> {
     /// Its tags in their order; the first is the partition tag.
     pub fn tags(&self) -> Tags<'a> {
         Tags {
-            region: self.tags,
+            bytes: &self.body[self.tags_at as usize..self.data_at as usize],
+            text: self.tags,
             at: 0,
-            left: self.tags.count,
+            left: self.tag_count(),
         }
     }
 
     /// When it happened in the world, if that was said.
     pub fn occurred(&self) -> Option<Timestamp> {
-        self.has(OCCURRED)
-            .then(|| checked(Cursor::new(self.meta).moment()))
+        self.has(OCCURRED).then(|| checked(self.past_type().moment()))
     }
 
     /// When it happened: as the event says, else when it was recorded.
@@ -165,21 +197,27 @@ impl<'a> EventView<'a> {
     /// Everything about where it came from, taken apart on each call.
     pub fn metadata(&self) -> Metadata {
         match self.has(META) {
-            true => checked(read_metadata(&mut self.past_time(), self.presence)),
+            true => checked(read_metadata(&mut self.past_time(), self.presence())),
             false => Metadata::default(),
         }
     }
 
     /// Where the metadata begin.
     fn past_time(&self) -> Cursor<'a> {
-        let mut cursor = Cursor::new(self.meta);
-        cursor.at = if self.has(OCCURRED) { 8 } else { 0 };
+        let mut cursor = self.past_type();
+        cursor.at += if self.has(OCCURRED) { 8 } else { 0 };
+        cursor
+    }
+
+    fn past_type(&self) -> Cursor<'a> {
+        let mut cursor = Cursor::new(self.body);
+        cursor.at = EVENT_FIXED + self.event_type.len();
         cursor
     }
 
     /// Its content.
     pub fn data(&self) -> &'a [u8] {
-        self.data
+        &self.body[self.data_at as usize..]
     }
 
     /// The same event in memory of its own, in the form in which it is stored: one piece of memory, nothing taken
@@ -197,7 +235,7 @@ impl<'a> EventView<'a> {
     /// # Errors
     /// [`ReadError::Corrupt`] if a tag is none.
     pub fn to_recorded(&self) -> Result<RecordedEvent, ReadError> {
-        let event = self.to_new(Bytes::copy_from_slice(self.data));
+        let event = self.to_new(Bytes::copy_from_slice(self.data()));
         let event = event.map_err(|found| {
             ReadError::Corrupt(format!(
                 "expected the event at position {}, found {found}",
@@ -214,14 +252,14 @@ impl<'a> EventView<'a> {
     /// The same event taken apart, with its content wherever that is kept. An `Err` says what was found instead.
     #[inline]
     pub(crate) fn to_new(self, data: Bytes) -> Result<NewEvent, String> {
-        let mut tags = Vec::with_capacity(usize::from(self.tags.count));
+        let mut tags = Vec::with_capacity(usize::from(self.tag_count()));
         for tag in self.tags() {
             tags.push(Tag::new(tag).map_err(|error| error.to_string())?);
         }
         Ok(NewEvent {
-            id: self.id,
+            id: self.id(),
             event_type: EventType::new(self.event_type),
-            version: self.version,
+            version: self.version(),
             purpose: self.purpose(),
             visibility: self.visibility(),
             tags,
@@ -237,29 +275,21 @@ fn checked<T>(read: Result<T, String>) -> T {
     read.expect("every field was read once when the view was made")
 }
 
-impl<'a> Region<'a> {
-    fn take(cursor: &mut Cursor<'a>, count: u16) -> Result<Self, String> {
-        let from = cursor.at;
-        for _ in 0..count {
-            let bytes = cursor.u16()?;
-            cursor.take(usize::from(bytes))?;
+/// Whether these are so many tags and nothing else, every one of them text by itself.
+#[inline]
+fn is_whole(tags: &str, count: u16) -> bool {
+    let (bytes, mut at) = (tags.as_bytes(), 0);
+    for _ in 0..count {
+        let Some(length) = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()) else {
+            return false;
+        };
+        let from = at + 2;
+        at = from + usize::from(u16::from_le_bytes(*length));
+        if !tags.is_char_boundary(from) || !tags.is_char_boundary(at) {
+            return false;
         }
-        let bytes = cursor.since(from);
-        if bytes.is_ascii() {
-            let text = std::str::from_utf8(bytes).ok();
-            return Ok(Self { count, bytes, text });
-        }
-        let end = cursor.at;
-        cursor.at = from;
-        while cursor.at < end {
-            cursor.text()?;
-        }
-        Ok(Self {
-            count,
-            bytes,
-            text: None,
-        })
     }
+    at == bytes.len()
 }
 
 impl<'a> Iterator for Tags<'a> {
@@ -267,14 +297,15 @@ impl<'a> Iterator for Tags<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a str> {
-        let length = self.region.bytes.get(self.at..)?.first_chunk::<2>()?;
+        let length = self.bytes.get(self.at..)?.first_chunk::<2>()?;
         let from = self.at + 2;
-        self.at = from + usize::from(u16::from_le_bytes(*length));
-        self.left -= 1;
-        match self.region.text {
-            Some(text) => text.get(from..self.at),
-            None => std::str::from_utf8(self.region.bytes.get(from..self.at)?).ok(),
-        }
+        let to = from + usize::from(u16::from_le_bytes(*length));
+        let tag = match self.text {
+            Some(text) => text.get(from..to),
+            None => std::str::from_utf8(self.bytes.get(from..to)?).ok(),
+        };
+        (self.at, self.left) = (to, self.left.saturating_sub(1));
+        tag
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -377,7 +408,7 @@ fn read_origin(cursor: &mut Cursor<'_>) -> Result<Origin, String> {
 /// Reads an event; its content shares the body's memory. An `Err` says what was found instead.
 pub(crate) fn read_event(body: &Bytes) -> Result<NewEvent, String> {
     let view = EventView::new(body, Position::ZERO, Timestamp::EPOCH)?;
-    view.to_new(body.slice_ref(view.data))
+    view.to_new(body.slice_ref(view.data()))
 }
 
 /// Reads what an event is found by. An `Err` says what was found instead.
@@ -387,7 +418,7 @@ pub(crate) fn read_named(body: &[u8]) -> Result<EventView<'_>, String> {
 
 impl Termed for EventView<'_> {
     fn id(&self) -> EventId {
-        self.id
+        EventView::id(self)
     }
 
     fn type_name(&self) -> &str {
