@@ -44,13 +44,13 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Prints two rows: operations per second, and processor time of each in microseconds; both in the median of the runs,
+/// Prints two rows: operations per second, and processor time of each in nanoseconds; both in the median of the runs,
 /// each of which did `operations`.
 pub fn print_settled(row: &str, operations: u64, runs: &[Spent]) {
     let times = runs.iter().map(|run| run.time).collect();
     print(row, settled_rate(operations, times));
     let processor = runs.iter().map(|run| run.processor).collect();
-    print(&format!("{row}-cpu"), 1e6 / settled_rate(operations, processor));
+    print(&format!("{row}-cpu-ns"), 1e9 / settled_rate(operations, processor));
 }
 
 /// Prints a figure as the line that the gatherer reads.
