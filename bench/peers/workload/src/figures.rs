@@ -50,7 +50,10 @@ pub fn print_settled(row: &str, operations: u64, runs: &[Spent]) {
     let times = runs.iter().map(|run| run.time).collect();
     print(row, settled_rate(operations, times));
     let processor = runs.iter().map(|run| run.processor).collect();
-    print(&format!("{row}-cpu-ns"), 1e9 / settled_rate(operations, processor));
+    print(
+        &format!("{row}-cpu-ns"),
+        1e9 / settled_rate(operations, processor),
+    );
 }
 
 /// Prints a figure as the line that the gatherer reads.

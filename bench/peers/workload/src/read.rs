@@ -108,7 +108,10 @@ async fn scans<P: Peer>(peer: &P, shape: Shape, expected: &Expected, time: Durat
 
 fn check(found: Digest, expected: &Expected) -> Result<()> {
     let expected = expected.all;
-    ensure!(found == expected, "a scan: expected {expected:?}, found {found:?}");
+    ensure!(
+        found == expected,
+        "a scan: expected {expected:?}, found {found:?}"
+    );
     Ok(())
 }
 
