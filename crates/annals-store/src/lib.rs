@@ -56,6 +56,7 @@ mod core;
 mod lookup;
 mod mend;
 mod pages;
+mod lend;
 mod keeper;
 mod opening;
 mod decide;
@@ -66,8 +67,10 @@ mod backup;
 
 pub use backup::{BackupError, Manifest, backup, backup_on, check_backup, restore, restore_on};
 pub use embedded::{EmbeddedStore, Stats};
+pub use lend::Lending;
 pub use memory::MemoryStore;
 pub use options::{IndexOptions, OpenError, Options, WriterThread};
+pub use record::{EventView, StoredEvent, Tags};
 pub use verify::{Finding, VerifyReport, verify, verify_on};
 
 pub use annals_log::RecoveryReport;

@@ -10,7 +10,7 @@ use annals_core::time::Timestamp;
 use bytes::Bytes;
 
 use crate::core::Core;
-use crate::fetch;
+use crate::fetch::Fetch;
 use crate::index::{MarksWanted, Range, Selection};
 
 impl Core {
@@ -29,8 +29,17 @@ impl Core {
         let Selection { positions, finished } =
             self.ask(|core| core.select(&read.query, range, read.limit.max(1)))?;
         let wanted = self.ask(|core| core.wanted(&positions))?;
-        let events = fetch::events(&self.reader, &self.weather, &wanted, read.bytes)?;
-        let finished = finished && events.len() == wanted.len();
+        let mut fetch = Fetch::new(&self.reader, &self.weather);
+        let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
+        fetch.give(wanted);
+        while let Some(event) = fetch.next_given()? {
+            content += event.event.data.len();
+            events.push(event);
+            if content >= read.bytes {
+                break;
+            }
+        }
+        let finished = finished && fetch.left() == 0;
         let last = events.last().map(|event| event.position);
         let next = match read.direction {
             Direction::Forward if finished => read.from.max(Position::new(to)),
