@@ -18,12 +18,16 @@ use uuid::Uuid;
 
 use super::convert::sections;
 use super::link::{Link, Open, within};
+use crate::link::DEADLINE;
 use crate::wire::encode;
 
 /// Messages on their way without an outcome.
 const WINDOW_MAX: usize = 256;
 /// For an outcome.
 const OUTCOME_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Why nothing is taken.
+const FULL: &str = "ActiveMQ takes nothing more: it has no room, or does not answer";
 
 /// How often it is looked whether the connection still stands.
 const LOOK: Duration = Duration::from_millis(100);
@@ -67,7 +71,10 @@ impl Publisher {
             outcomes.push(outcome(sent, held.as_ref(), &mut broken).await);
         }
         if let Some(reason) = broken {
-            self.link.noted.is(Health::Degraded(reason));
+            self.link.noted.is(match reason == FULL {
+                true => Health::Blocked(reason),
+                false => Health::Degraded(reason),
+            });
             if let Some(senders) = held.take() {
                 tokio::spawn(senders.open.close());
             }
@@ -94,7 +101,11 @@ impl Publisher {
         }
         let sending = async {
             let sender = self.sender(held, &message.topic).await?;
-            within(sender.send_batchable(sections(message, &encoded))).await
+            // It waits for leave to send, which a broker that is full does not give.
+            match timeout(DEADLINE, sender.send_batchable(sections(message, &encoded))).await {
+                Ok(sent) => sent.map_err(|error| error.to_string()),
+                Err(_late) => Err(FULL.to_owned()),
+            }
         };
         sending.await.map_err(|reason| {
             *broken = Some(reason.clone());

@@ -10,6 +10,7 @@
 mod config;
 mod convert;
 mod watermark;
+mod door;
 mod topics;
 mod publisher;
 mod subscriber;
@@ -27,7 +28,7 @@ use smol_str::SmolStr;
 
 pub use config::ConfigError;
 
-use crate::link::Noted;
+use crate::link::{Noted, unavailable};
 use broadcast::Speaker;
 use config::Config;
 use publisher::Publisher;
@@ -60,7 +61,8 @@ struct Shared {
 }
 
 impl Kafka {
-    /// Reads an address: `kafka://HOST:PORT,HOST:PORT?partitions=6&replication=3`.
+    /// Reads an address: `kafka://USER:PASSWORD@HOST:PORT,HOST:PORT?partitions=6&replication=3`. Who says who he is does so by
+    /// SASL PLAIN, and without TLS.
     ///
     /// # Errors
     /// [`ConfigError`]: correct the address.
@@ -112,7 +114,7 @@ impl Transport for Kafka {
             self.shared
                 .noted
                 .note(self.shared.topics.make(&topics).await)
-                .map_err(SubscribeError::Unavailable)
+                .map_err(unavailable)
         })
     }
 
@@ -140,11 +142,7 @@ impl Transport for Kafka {
             self.declare(subscribe.group.clone(), subscribe.topics.clone())
                 .await?;
             let consumer = subscriber::open(&self.shared.config, &subscribe);
-            let consumer = self
-                .shared
-                .noted
-                .note(consumer)
-                .map_err(SubscribeError::Unavailable)?;
+            let consumer = self.shared.noted.note(consumer).map_err(unavailable)?;
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }

@@ -1,7 +1,8 @@
 //! Topics: made when they are first needed. One that is there is left as it is.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::port::transport::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -10,20 +11,24 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::timeout;
 
 use super::config::{Config, PREFIX, RECORD_BYTES_MAX};
+use super::door::knock;
 use crate::link::DEADLINE;
 
 pub(super) struct Topics {
     config: Config,
     known: Mutex<BTreeSet<Topic>>,
-    admin: Mutex<Option<std::sync::Arc<AdminClient<DefaultClientContext>>>>,
+    admin: Mutex<Option<Arc<AdminClient<DefaultClientContext>>>>,
+    /// Whoever says who he is was let in before.
+    known_there: AtomicBool,
 }
 
 impl Topics {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            config,
             known: Mutex::default(),
             admin: Mutex::default(),
+            known_there: AtomicBool::new(!config.has_login()),
+            config,
         }
     }
 
@@ -51,6 +56,7 @@ impl Topics {
                 .set("max.message.bytes", RECORD_BYTES_MAX)
             })
             .collect();
+        self.enter().await?;
         let admin = self.admin()?;
         let options = AdminOptions::new()
             .request_timeout(Some(DEADLINE))
@@ -68,14 +74,26 @@ impl Topics {
         Ok(())
     }
 
-    fn admin(&self) -> Result<std::sync::Arc<AdminClient<DefaultClientContext>>, String> {
+    /// Whether we are let in; asked until we were once.
+    async fn enter(&self) -> Result<(), String> {
+        if self.known_there.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let config = self.config.clone();
+        let knocked = tokio::task::spawn_blocking(move || knock(&config)).await;
+        knocked.map_err(|ended| ended.to_string())??;
+        self.known_there.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn admin(&self) -> Result<Arc<AdminClient<DefaultClientContext>>, String> {
         let mut held = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(admin) = &*held {
-            return Ok(std::sync::Arc::clone(admin));
+            return Ok(Arc::clone(admin));
         }
         let made = self.config.client().create().map_err(|error| error.to_string())?;
-        let admin = std::sync::Arc::new(made);
-        *held = Some(std::sync::Arc::clone(&admin));
+        let admin = Arc::new(made);
+        *held = Some(Arc::clone(&admin));
         Ok(admin)
     }
 }

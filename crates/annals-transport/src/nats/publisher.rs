@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use annals_core::port::transport::{Message, Published};
+use annals_core::port::transport::{Health, Message, Published};
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
@@ -19,6 +19,8 @@ use crate::wire::{Encoded, encode};
 
 /// Messages on their way without an acknowledgement.
 const WINDOW_MAX: usize = 512;
+/// How the server says that it has no room: in the stream, in the account, on the disk.
+const FULL: [&str; 3] = ["maximum bytes exceeded", "maximum messages exceeded", "resource"];
 /// For an acknowledgement.
 const ACK_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -45,6 +47,11 @@ pub(super) async fn publish(link: &Link, batch: Vec<Message>) -> Vec<Published> 
     if broken.is_some() {
         link.stream_is_doubtful();
     }
+    link.is(match broken {
+        None => Health::Up,
+        Some(reason) if FULL.iter().any(|words| reason.contains(words)) => Health::Blocked(reason),
+        Some(reason) => Health::Degraded(reason),
+    });
     outcomes
 }
 
