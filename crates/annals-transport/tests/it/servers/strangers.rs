@@ -77,12 +77,12 @@ pub(super) async fn wrong_password(server: &'static str) {
 
 /// An inbox that is not let in asks once and then leaves the broker in peace.
 pub(super) async fn not_tried_over_and_over(server: &'static str) {
+    if server == "kafka" {
+        // The door that a proxy may stand before asks nobody; who is not let in is known before a client is made that tries on.
+        return;
+    }
     let road = Road::to(server).await;
-    // Its doors with a proxy before them ask nobody.
-    let there = match server {
-        "kafka" => return,
-        _ => road.proxy().await,
-    };
+    let there = road.proxy().await;
     let address = address(server, SECRET);
     let (before, _) = address.rsplit_once('@').unwrap();
     let stranger = by_way_of(&format!("{before}@{}", there.address()), &fresh("stranger"));
