@@ -60,6 +60,18 @@ struct Shared {
     noted: Noted,
 }
 
+impl Shared {
+    /// Makes topics, and notes how that went if the broker was asked.
+    async fn make(&self, topics: &[Topic]) -> Result<(), String> {
+        match self.topics.make(topics).await {
+            Ok(true) => self.noted.is(Health::Up),
+            Ok(false) => {}
+            Err(reason) => return self.noted.note(Err(reason)),
+        }
+        Ok(())
+    }
+}
+
 impl Kafka {
     /// Reads an address: `kafka://USER:PASSWORD@HOST:PORT,HOST:PORT?partitions=6&replication=3`. Who says who he is does so by
     /// SASL PLAIN, and without TLS.
@@ -89,7 +101,7 @@ impl Transport for Kafka {
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
         Box::pin(async move {
             let (encoded, topics) = publisher::ready(&batch);
-            if let Err(reason) = self.shared.noted.note(self.shared.topics.make(&topics).await) {
+            if let Err(reason) = self.shared.make(&topics).await {
                 return batch.iter().map(|_| Published::Unknown(reason.clone())).collect();
             }
             let (outcomes, broken) = self.shared.publisher.publish(batch, encoded).await;
@@ -110,12 +122,7 @@ impl Transport for Kafka {
     }
 
     fn declare(&self, _group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
-        Box::pin(async move {
-            self.shared
-                .noted
-                .note(self.shared.topics.make(&topics).await)
-                .map_err(unavailable)
-        })
+        Box::pin(async move { self.shared.make(&topics).await.map_err(unavailable) })
     }
 
     fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
@@ -142,7 +149,7 @@ impl Transport for Kafka {
             self.declare(subscribe.group.clone(), subscribe.topics.clone())
                 .await?;
             let consumer = subscriber::open(&self.shared.config, &subscribe);
-            let consumer = self.shared.noted.note(consumer).map_err(unavailable)?;
+            let consumer = consumer.map_err(unavailable)?;
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }

@@ -32,7 +32,8 @@ impl Topics {
         }
     }
 
-    pub(super) async fn make(&self, topics: &[Topic]) -> Result<(), String> {
+    /// Makes what is missing, and says whether the broker was asked: for what is known it is not.
+    pub(super) async fn make(&self, topics: &[Topic]) -> Result<bool, String> {
         let missing: Vec<Topic> = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             topics
@@ -42,7 +43,7 @@ impl Topics {
                 .collect()
         };
         if missing.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let names: Vec<String> = missing.iter().map(|topic| format!("{PREFIX}{topic}")).collect();
         let wanted: Vec<NewTopic<'_>> = names
@@ -71,7 +72,7 @@ impl Topics {
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(missing);
-        Ok(())
+        Ok(true)
     }
 
     /// Whether we are let in; asked until we were once.
