@@ -7,6 +7,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,6 +58,7 @@ pub enum Weather {
 pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
+    accepted: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -69,10 +72,12 @@ impl Proxy {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (weather, seen) = watch::channel(Weather::Clear);
-        let accepting = tokio::spawn(accept(listener, server, seen));
+        let accepted = Arc::new(AtomicU64::new(0));
+        let accepting = tokio::spawn(accept(listener, server, seen, Arc::clone(&accepted)));
         Ok(Self {
             address,
             weather,
+            accepted,
             accepting,
         })
     }
@@ -80,6 +85,11 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections came, those included that the weather closed at once.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// Changes the weather, at once and for every connection.
@@ -94,12 +104,18 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, weather: watch::Receiver<Weather>) {
+async fn accept(
+    listener: TcpListener,
+    server: SocketAddr,
+    weather: watch::Receiver<Weather>,
+    count: Arc<AtomicU64>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
+                    count.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(carry(client, server, weather.clone()));
                 }
                 // Out of file handles, most likely; they come back when connections end.

@@ -34,6 +34,8 @@ const BATCH_MAX: usize = 512;
 const WAITING_MAX: usize = 1;
 /// The first and the longest pause after a failure; each is twice the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The pause when the broker does not let us in: asking again is of little use, and some brokers shut out who asks often.
+const DENIED_PAUSE: Duration = Duration::from_secs(60);
 /// When a subscription gives nothing for so long, the broker is asked whether anything waits there.
 const QUIET_LOOK: Duration = Duration::from_secs(10);
 /// A subscription that gave nothing between so many looks although something waits is opened anew: some clients stop
@@ -172,9 +174,12 @@ impl Shared {
 async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
     let mut pause = PAUSES.0;
     loop {
-        let mut copied = 0;
+        let (mut copied, mut denied) = (0, false);
         let trouble = match shared.remote.subscribe(subscribe.clone()).await {
-            Err(error) => error.to_string(),
+            Err(error) => {
+                denied = matches!(error, SubscribeError::Denied(_));
+                error.to_string()
+            }
             Ok(mut consumer) => {
                 shared.set_trouble(None);
                 copy_all(&shared, &subscribe, &mut *consumer, &mut copied).await
@@ -189,7 +194,7 @@ async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
         } else {
             (pause * 2).min(PAUSES.1)
         };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(if denied { DENIED_PAUSE } else { pause }).await;
     }
 }
 

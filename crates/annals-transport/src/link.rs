@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use annals_core::port::transport::Health;
+use annals_core::port::transport::{Health, SubscribeError};
 use tokio::time::timeout;
 
 /// For connecting and for every answer of a broker.
@@ -35,6 +35,30 @@ impl Noted {
             Err(reason) => Health::Degraded(reason.clone()),
         });
         result
+    }
+}
+
+/// How the clients begin to say, in lower case, that a broker does not let us in.
+const DENIED: [&str; 6] = [
+    "access_refused",
+    "access refused",
+    "authorization violation",
+    "authentication",
+    "sasl error code auth",
+    "unauthorized",
+];
+
+/// Whether a reason says that the broker does not let us in. Clients say so in words of their own.
+pub(crate) fn is_denied(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    DENIED.iter().any(|words| reason.contains(words))
+}
+
+/// The error for a reason why there is no connection.
+pub(crate) fn unavailable(reason: String) -> SubscribeError {
+    match is_denied(&reason) {
+        true => SubscribeError::Denied(reason),
+        false => SubscribeError::Unavailable(reason),
     }
 }
 

@@ -1,7 +1,8 @@
 //! ActiveMQ Classic with AMQP 1.0.
 //!
 //! In: a place. Out: its artifacts, and what to start.
-//! Invariants: it listens on loopback only, asks nobody who he is, and answers after its journal is flushed.
+//! Invariants: it listens on loopback only and answers after its journal is flushed. It asks nobody who he is; who says so
+//! has to be `annals` with the password `annals`.
 
 use std::path::{Path, PathBuf};
 
@@ -56,6 +57,11 @@ fn settings(port: u16, data: &Path) -> String {
     <persistenceAdapter>
       <kahaDB directory="{data}/kahadb" journalDiskSyncStrategy="always"/>
     </persistenceAdapter>
+    <plugins>
+      <simpleAuthenticationPlugin anonymousAccessAllowed="true">
+        <users><authenticationUser username="annals" password="annals" groups="users"/></users>
+      </simpleAuthenticationPlugin>
+    </plugins>
     <systemUsage>
       <systemUsage>
         <memoryUsage><memoryUsage limit="200 mb"/></memoryUsage>

@@ -1,7 +1,8 @@
 //! Apache Kafka: one node that is broker and controller.
 //!
 //! In: a place. Out: its artifacts, and what to start.
-//! Invariants: it listens on loopback only, and creates no topic that nobody asked for. Its times are short, so that
+//! Invariants: it listens on loopback only, and creates no topic that nobody asked for. It asks nobody who he is but at one
+//! door, where `annals` with the password `annals` is let in. Its times are short, so that
 //! groups and killed brokers come back fast.
 
 use std::path::{Path, PathBuf};
@@ -38,7 +39,8 @@ pub(super) fn fetch(place: &Place) -> Result<PathBuf> {
     })
 }
 
-fn settings(client: u16, controller: u16, second: u16, data: &Path) -> String {
+fn settings(ports: [u16; 4], data: &Path) -> String {
+    let [client, controller, second, known] = ports;
     let proxy = second + 1;
     let lines = [
         "process.roles=broker,controller".to_owned(),
@@ -46,12 +48,16 @@ fn settings(client: u16, controller: u16, second: u16, data: &Path) -> String {
         format!("controller.quorum.bootstrap.servers=127.0.0.1:{controller}"),
         format!(
             "listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller},\
-             PROXIED://127.0.0.1:{second}"
+             PROXIED://127.0.0.1:{second},KNOWN://127.0.0.1:{known}"
         ),
-        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{client},PROXIED://127.0.0.1:{proxy}"),
+        format!(
+            "advertised.listeners=PLAINTEXT://127.0.0.1:{client},PROXIED://127.0.0.1:{proxy},\
+             KNOWN://127.0.0.1:{known}"
+        ),
         "controller.listener.names=CONTROLLER".to_owned(),
         "inter.broker.listener.name=PLAINTEXT".to_owned(),
-        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT"
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,\
+         KNOWN:SASL_PLAINTEXT"
             .to_owned(),
         format!("log.dirs={}", data.display()),
         format!("{FIXED}\n"),
@@ -81,6 +87,9 @@ group.consumer.heartbeat.interval.ms=500
 message.max.bytes=10485760
 replica.fetch.max.bytes=10485760
 log.cleaner.dedupe.buffer.size=16777216
+sasl.enabled.mechanisms=PLAIN
+listener.name.known.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  user_annals=\"annals\";
 num.network.threads=2
 num.io.threads=2";
 
@@ -90,12 +99,13 @@ num.io.threads=2";
 /// A file cannot be written, or the data folder cannot be prepared.
 pub(super) fn launch(place: &Place, artifact: &Path) -> Result<Launch> {
     let run = place.run(Server::Kafka);
-    let [client, controller, second] = place.ports(Server::Kafka)[..] else {
-        bail!("Kafka has three ports");
+    let [client, controller, second, known] = place.ports(Server::Kafka)[..] else {
+        bail!("Kafka has four ports");
     };
+    let ports = [client, controller, second, known];
     let (conf, data) = (run.join("conf"), run.join("data"));
     let (properties, logging) = (conf.join("server.properties"), conf.join("log4j2.properties"));
-    artifacts::write(&properties, &settings(client, controller, second, &data))?;
+    artifacts::write(&properties, &settings(ports, &data))?;
     artifacts::write(&logging, LOGGING)?;
     let java = |heap: &str| {
         vec![

@@ -1,7 +1,8 @@
 //! NATS with JetStream.
 //!
 //! In: a place. Out: its artifacts, and what to start.
-//! Invariants: it listens on loopback only and flushes every message before it answers.
+//! Invariants: it listens on loopback only and flushes every message before it answers. It asks nobody who he is; who says so
+//! has to be `annals` with the password `annals`.
 
 use std::{
     ffi::OsStr,
@@ -33,6 +34,7 @@ pub(super) fn fetch(place: &Place) -> Result<PathBuf> {
 fn settings(port: u16, data: &Path) -> String {
     format!(
         "listen: \"127.0.0.1:{port}\"\nserver_name: annals\nmax_payload: 8MB\nmax_pending: 64MB\n\
+         authorization {{ users = [ {{ user: annals, password: annals }} ] }}\nno_auth_user: annals\n\
          jetstream {{\n  store_dir: \"{}\"\n  sync_interval: always\n}}\n",
         data.display()
     )

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_shift_moves_ports_and_run_folders_but_not_artifacts() {
         let (plain, shifted) = (place(None).unwrap(), place(Some("100")).unwrap());
-        assert_eq!(shifted.ports(Server::Kafka), [21792, 21793, 21794]);
+        assert_eq!(shifted.ports(Server::Kafka), [21792, 21793, 21794, 21796]);
         assert_eq!(plain.run(Server::Kafka), Path::new("/s/run/kafka"));
         assert_eq!(shifted.run(Server::Kafka), Path::new("/s/run-100/kafka"));
         assert_eq!(plain.artifacts(), shifted.artifacts());

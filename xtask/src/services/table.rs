@@ -87,8 +87,9 @@ impl Server {
             // Nodes among themselves; the daemon that knows their ports.
             Self::RabbitMq => &[21672, 21673, 21674],
             // The controller; a second door, whose clients are told to come back by way of the port above it, where a
-            // test may put a proxy. A client of the first door is told the first door, and passes by any proxy.
-            Self::Kafka => &[21692, 21693, 21694],
+            // test may put a proxy. A client of the first door is told the first door, and passes by any proxy. The last is
+            // a door for those who say who they are.
+            Self::Kafka => &[21692, 21693, 21694, 21696],
             Self::ActiveMq => &[21561],
             // The broker's own protocol.
             Self::Artemis => &[21571, 21572],

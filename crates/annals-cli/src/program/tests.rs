@@ -3,7 +3,7 @@ use clap::FromArgMatches;
 use super::{Arguments, Program};
 
 /// Every verb with all that it needs.
-const LINES: [&str; 20] = [
+const LINES: [&str; 21] = [
     "annals serve --port 0",
     "annals new my-service --path x --annals y",
     "annals send orders.cancel {} --service orders --key k --wait --json",
@@ -19,6 +19,7 @@ const LINES: [&str; 20] = [
     "annals parked ls --service orders",
     "annals parked requeue 01a20941-c334-7240-aed2-a7c28e5727d1",
     "annals parked requeue --all",
+    "annals parked requeue --all --type payments.take --key order:1 --service payments --wait 0",
     "annals verify some/folder --color never -vv",
     "annals --data d verify",
     "annals verify --timeout 0.5",
@@ -60,6 +61,7 @@ fn what_makes_no_sense_is_refused() {
     for line in [
         "annals send orders.cancel",
         "annals parked requeue",
+        "annals parked requeue --key order:1",
         "annals parked requeue --all 01a20941-c334-7240-aed2-a7c28e5727d1",
         "annals entity show order",
         "annals request show 12",

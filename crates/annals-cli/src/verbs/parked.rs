@@ -1,16 +1,25 @@
 //! `parked ls` and `parked requeue`: messages that were put aside, and taking them up again.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use annals_core::id::EventId;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use crate::client::{Client, encode};
 use crate::event::clock;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::identity;
+use crate::notes::Progress;
 use crate::requests::Parked;
 use crate::session::Session;
 use crate::source::{Source, needed_node};
 use crate::status::Status;
+
+/// How often it is looked what became of messages that were taken up again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What to do with parked messages.
 #[derive(Debug, Subcommand)]
@@ -37,6 +46,57 @@ pub(crate) struct Requeue {
     /// Only of this service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// Only of this type
+    #[arg(long = "type", value_name = "TYPE", requires = "all")]
+    message: Option<String>,
+    /// Only of this key
+    #[arg(long, value_name = "TAG", requires = "all")]
+    key: Option<String>,
+    /// Wait at most so many seconds until it is known what became of them
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+}
+
+impl Requeue {
+    fn chooses(&self, parked: &Parked) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        };
+        self.id.is_none_or(|id| parked.id == id.to_string())
+            && is(&self.message, Some(&parked.message))
+            && is(&self.key, parked.key.as_deref())
+    }
+}
+
+/// A message that was taken up again.
+#[derive(Serialize)]
+struct TakenUp {
+    #[serde(flatten)]
+    parked: Parked,
+    /// What became of it until now.
+    outcome: Outcome,
+}
+
+/// What became of a message that was taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    /// It is dealt with, now or before it was asked for.
+    Done,
+    /// It failed again.
+    ParkedAgain,
+    /// It waits, or is being tried.
+    UnderWay,
+}
+
+impl Outcome {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::ParkedAgain => "parked again",
+            Self::UnderWay => "under way",
+        }
+    }
 }
 
 pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure> {
@@ -132,32 +192,82 @@ async fn take_up(requeue: Requeue, session: &mut Session) -> Result<(), Failure>
         "messages are taken up again by a node",
     )?;
     let mut parked = of_node(&client, requeue.service.as_deref()).await?;
-    if let Some(id) = requeue.id {
-        parked.retain(|parked| parked.id == id.to_string());
-        if parked.is_empty() {
-            return Err(Failure::not_found(format!("no message {id} is parked"))
-                .hint(format!("list what is: {} parked ls", identity::name())));
-        }
+    parked.retain(|parked| requeue.chooses(parked));
+    if let (Some(id), true) = (requeue.id, parked.is_empty()) {
+        return Err(Failure::not_found(format!("no message {id} is parked"))
+            .hint(format!("list what is: {} parked ls", identity::name())));
     }
+    let progress = session.notes.progress("taking up messages", parked.len() as u64);
     for message in &parked {
         let (service, id) = (encode(&message.service), encode(&message.id));
+        let path = format!("/services/{service}/parked/{id}/requeue");
+        match client.post::<()>(&path, None, "{}".into()).await {
+            // Somebody else was faster, or it is of a key that was taken up with an earlier one: there is nothing left to do.
+            Err(failure) if failure.exit == Exit::NotFound => {}
+            asked => asked?,
+        }
+    }
+    let mut taken_up: Vec<TakenUp> = parked
+        .into_iter()
+        .map(|parked| TakenUp {
+            parked,
+            outcome: Outcome::UnderWay,
+        })
+        .collect();
+    follow(&client, &requeue, &mut taken_up, &progress).await?;
+    drop(progress);
+    told(&taken_up, session)
+}
 
-        client
-            .post::<()>(
-                &format!("/services/{service}/parked/{id}/requeue"),
-                None,
-                "{}".into(),
-            )
-            .await?;
-    }
-    if session.is_table() {
-        session
-            .notes
-            .note(&format!("note: {} taken up again", parked.len()));
-        parked
+/// Looks what becomes of them until it is known of each, or the time is up.
+async fn follow(
+    client: &Client,
+    requeue: &Requeue,
+    taken_up: &mut [TakenUp],
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    loop {
+        let now = of_node(client, requeue.service.as_deref()).await?;
+        let still: HashMap<(&str, &str), &Parked> = now
             .iter()
-            .try_for_each(|message| session.out.line(&format!("{}  {}", message.id, message.message)))
-    } else {
-        session.out.document(&parked)
+            .map(|parked| ((parked.service.as_str(), parked.id.as_str()), parked))
+            .collect();
+        for one in taken_up.iter_mut() {
+            one.outcome = match still.get(&(one.parked.service.as_str(), one.parked.id.as_str())) {
+                None => Outcome::Done,
+                Some(now) if now.at > one.parked.at => Outcome::ParkedAgain,
+                Some(_) => Outcome::UnderWay,
+            };
+        }
+        let known = taken_up
+            .iter()
+            .filter(|one| one.outcome != Outcome::UnderWay)
+            .count();
+        progress.reached(known as u64);
+        if known == taken_up.len() || began.elapsed() >= Duration::from_secs(requeue.wait) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn told(taken_up: &[TakenUp], session: &mut Session) -> Result<(), Failure> {
+    if !session.is_table() {
+        return session.out.document(&taken_up);
+    }
+    let of = |outcome: Outcome| taken_up.iter().filter(|one| one.outcome == outcome).count();
+    session.notes.note(&format!(
+        "note: {} taken up again: {} done, {} parked again, {} under way",
+        taken_up.len(),
+        of(Outcome::Done),
+        of(Outcome::ParkedAgain),
+        of(Outcome::UnderWay)
+    ));
+    taken_up.iter().try_for_each(|one| {
+        let words = one.outcome.words();
+        session
+            .out
+            .line(&format!("{}  {}  {words}", one.parked.id, one.parked.message))
+    })
 }

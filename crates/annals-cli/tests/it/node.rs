@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::outside::provider::Provider;
 use crate::run::{Node, Ran, annals, annals_fed, annals_on, command, feed, until};
 
 /// A node without traffic on what [`crate::run::INVOICES`] left.
@@ -434,4 +435,44 @@ fn a_node_that_does_not_answer_in_time_is_a_timeout() {
         "{}",
         ran.err
     );
+}
+
+/// Orders whose payment nobody takes are parked; when somebody does again they are taken up together, once and twice, and it
+/// is said what became of each.
+#[test]
+fn a_group_of_parked_messages_is_taken_up_and_followed() {
+    let (data, ledger) = (feed(), tempfile::tempdir().unwrap());
+    let mut provider = Provider::start(ledger.path(), &[]);
+    let node = Node::start(data.path(), &["--rate", "0", "--provider", &provider.url]);
+    let shop = Shop { data, node };
+    provider.kill();
+    let orders = ["p-1", "p-2", "p-3"];
+    for id in orders {
+        let command = json!({ "order": id, "customer": "ann", "country": "France",
+            "lines": [{ "sku": "85123A", "quantity": 1, "price": "2.55" }] });
+        shop.ask(&["send", "orders.place", &command.to_string()]).ended(0);
+    }
+    let parked = || shop.ask(&["parked", "ls", "-o", "json"]).ended(0).json();
+    until("three are parked", || parked().as_array().unwrap().len() == 3);
+    let take_up = |options: &[&str]| {
+        let all = [&["parked", "requeue", "--all", "-o", "json"], options].concat();
+        shop.ask(&all).ended(0).json().as_array().unwrap().clone()
+    };
+    assert_eq!(take_up(&["--type", "stock.reserve"]), Vec::<Value>::new());
+    assert_eq!(take_up(&["--key", "order:p-9"]), Vec::<Value>::new());
+    let one = take_up(&["--key", "order:p-1", "--wait", "0"]);
+    assert_eq!((one.len(), &one[0]["outcome"]), (1, &json!("under_way")));
+    assert_eq!(one[0]["message"], "payments.take");
+
+    provider.restart();
+    let done = take_up(&["--type", "payments.take"]);
+    assert!(!done.is_empty());
+    assert!(done.iter().all(|one| one["outcome"] == "done"), "{done:?}");
+    assert_eq!((take_up(&[]), parked()), (Vec::new(), json!([])));
+    let ran = shop.ask(&["parked", "requeue", "--all"]).ended(0);
+    assert!(ran.err.contains("0 taken up again"), "{}", ran.err);
+    let ledger = provider.ledger();
+    for id in orders {
+        assert_eq!(ledger.accounts[id].captures, 1, "{id}: {:?}", ledger.accounts);
+    }
 }

@@ -110,6 +110,9 @@ pub enum SubscribeError {
     /// The transport is not there; retry with back-off.
     #[error("the transport is not available: {0}")]
     Unavailable(String),
+    /// The broker is there and does not let us in. Correct user, password or rights; trying again unchanged is useless.
+    #[error("the broker does not let us in: {0}")]
+    Denied(String),
 }
 
 /// Why a subscription has nothing more to give.

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::link::{Link, Open, within};
+use crate::link::unavailable;
 
 /// What nobody fetched within this time is dropped, in milliseconds.
 const KEPT_MS: u32 = 15_000;
@@ -44,7 +45,7 @@ impl Speaker {
             *held = Some(speaking);
             Ok(())
         };
-        saying.await.map_err(SubscribeError::Unavailable)
+        saying.await.map_err(unavailable)
     }
 }
 
@@ -77,7 +78,7 @@ fn message(said: &[u8]) -> Message<Data> {
 }
 
 pub(super) async fn listen(link: &Link, channel: &str) -> Result<Heard, SubscribeError> {
-    heard(link, channel).await.map_err(SubscribeError::Unavailable)
+    heard(link, channel).await.map_err(unavailable)
 }
 
 async fn heard(link: &Link, channel: &str) -> Result<Heard, String> {

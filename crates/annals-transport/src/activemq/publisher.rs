@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::convert::sections;
 use super::link::{Link, Open, Standing, within};
+use crate::link::DEADLINE;
 use crate::way::{Batch, Confirm, Held};
 use crate::wire::{Encoded, encode};
 
@@ -27,6 +28,8 @@ pub(super) const WINDOW_MAX: usize = 256;
 const OUTCOME_DEADLINE: Duration = Duration::from_secs(15);
 /// Why there is no outcome.
 const LOST: &str = "the connection was lost before ActiveMQ answered";
+/// Why nothing is taken.
+const FULL: &str = "ActiveMQ takes nothing more: it has no room, or does not answer";
 
 pub(super) struct Publisher {
     link: Arc<Link>,
@@ -74,7 +77,10 @@ impl Publisher {
         Box::pin(async move {
             let (outcomes, broken) = batch.outcomes().await;
             if let Some(reason) = broken {
-                self.link.noted.is(Health::Degraded(reason));
+                self.link.noted.is(match reason == FULL {
+                    true => Health::Blocked(reason),
+                    false => Health::Degraded(reason),
+                });
                 if let Some(senders) = self.held.lock().await.give_up(&way) {
                     tokio::spawn(senders.open.close());
                 }
@@ -104,7 +110,11 @@ impl Publisher {
         let standing = senders.open.standing();
         let sending = async {
             let sender = self.sender(senders, &message.topic).await?;
-            within(sender.send_batchable(sections(message, encoded))).await
+            // It waits for leave to send, which a broker that is full does not give.
+            match timeout(DEADLINE, sender.send_batchable(sections(message, encoded))).await {
+                Ok(sent) => sent.map_err(|error| error.to_string()),
+                Err(_late) => Err(FULL.to_owned()),
+            }
         };
         let sent = tokio::select! {
             biased;

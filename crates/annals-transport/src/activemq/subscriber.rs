@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::convert::message;
 use super::link::{Link, Open, within};
+use crate::link::unavailable;
 
 /// Messages in hand at once, of one topic.
 const CREDIT: u32 = 200;
@@ -29,7 +30,7 @@ const WAITING_MAX: usize = 256;
 
 /// Makes the queues of a group: they stay when the links go.
 pub(super) async fn declare(link: &Link, group: &str, topics: &[Topic]) -> Result<(), SubscribeError> {
-    let mut open = link.open().await.map_err(SubscribeError::Unavailable)?;
+    let mut open = link.open().await.map_err(unavailable)?;
     for topic in topics {
         let receiver = attach(link, &mut open, group, topic, CreditMode::Manual).await?;
         // It may be gone already; the queue is there.
@@ -60,11 +61,11 @@ async fn attach(
         .credit_mode(credit)
         .auto_accept(false)
         .attach(&mut open.session);
-    within(attaching).await.map_err(SubscribeError::Unavailable)
+    within(attaching).await.map_err(unavailable)
 }
 
 pub(super) async fn open(link: &Link, subscribe: &Subscribe) -> Result<QueueConsumer, SubscribeError> {
-    let mut open = link.open().await.map_err(SubscribeError::Unavailable)?;
+    let mut open = link.open().await.map_err(unavailable)?;
     let (arrived, arriving) = mpsc::channel(WAITING_MAX);
     let mut reading = JoinSet::new();
     for topic in &subscribe.topics {

@@ -14,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Mutex;
 
 use super::config::Config;
-use crate::link::{DEADLINE, within};
+use crate::link::{DEADLINE, unavailable, within};
 
 /// A record is kept for so long at least; nobody reads it later, but the broker drops whole segments only.
 const KEPT_MS: &str = "60000";
@@ -49,7 +49,7 @@ impl Speaker {
             let sent = producer.send(record, DEADLINE).await;
             sent.map(drop).map_err(|(error, _)| error.to_string())
         };
-        saying.await.map_err(SubscribeError::Unavailable)
+        saying.await.map_err(unavailable)
     }
 }
 
@@ -70,14 +70,14 @@ async fn make(config: &Config, channel: &str) -> Result<(), String> {
 }
 
 pub(super) async fn listen(config: &Config, channel: &str) -> Result<Heard, SubscribeError> {
-    make(config, channel).await.map_err(SubscribeError::Unavailable)?;
+    make(config, channel).await.map_err(unavailable)?;
     let (config, name) = (config.clone(), topic(channel));
     let opened = tokio::task::spawn_blocking(move || open(&config, &name)).await;
     let opened = opened.map_err(|ended| ended.to_string());
     opened
         .and_then(|opened| opened.map_err(|error| error.to_string()))
         .map(Heard)
-        .map_err(SubscribeError::Unavailable)
+        .map_err(unavailable)
 }
 
 /// Reads from where the partition ends now. The client would look for the end later, and miss what is said till then.

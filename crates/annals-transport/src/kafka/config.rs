@@ -15,12 +15,17 @@ pub enum ConfigError {
     /// An option that is none, or no number where there has to be one.
     #[error("expected partitions=NUMBER or replication=NUMBER behind the question mark, found {0:?}")]
     Option(String),
+    /// There is somebody before the `@` who has no password. The text is not repeated: it may be one.
+    #[error("expected kafka://USER:PASSWORD@HOST:PORT,HOST:PORT, found no colon before the `@`")]
+    Login,
 }
 
-/// Where the brokers are, and how topics are made.
-#[derive(Debug, Clone)]
+/// Where the brokers are, who we are, and how topics are made. Never printed: it may hold a password.
+#[derive(Clone)]
 pub(super) struct Config {
     servers: String,
+    /// User and password, if any.
+    login: Option<(String, String)>,
     pub(super) partitions: i32,
     /// The broker's own default where nothing is said.
     pub(super) replication: i32,
@@ -29,9 +34,17 @@ pub(super) struct Config {
 impl Config {
     pub(super) fn read(url: &str) -> Result<Self, ConfigError> {
         let rest = url.strip_prefix("kafka://").unwrap_or(url);
+        let (login, rest) = match rest.rsplit_once('@') {
+            None => (None, rest),
+            Some((login, rest)) => {
+                let (user, password) = login.split_once(':').ok_or(ConfigError::Login)?;
+                (Some((user.to_owned(), password.to_owned())), rest)
+            }
+        };
         let (servers, options) = rest.split_once('?').unwrap_or((rest, ""));
         let mut config = Self {
             servers: servers.to_owned(),
+            login,
             partitions: 6,
             replication: -1,
         };
@@ -48,6 +61,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Whether the address says who we are.
+    pub(super) fn has_login(&self) -> bool {
+        self.login.is_some()
+    }
+
     pub(super) fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
@@ -56,6 +74,13 @@ impl Config {
             .set("reconnect.backoff.ms", "250")
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.timeout.ms", "10000");
+        if let Some((user, password)) = &self.login {
+            client
+                .set("security.protocol", "sasl_plaintext")
+                .set("sasl.mechanisms", "PLAIN")
+                .set("sasl.username", user)
+                .set("sasl.password", password);
+        }
         client
     }
 
@@ -109,6 +134,13 @@ mod tests {
             (config.servers.as_str(), config.partitions, config.replication),
             ("a:1,b:2", 12, 3)
         );
+        let config = Config::read("kafka://ann:p@ss:word@a:1,b:2?partitions=3").unwrap();
+        assert_eq!(
+            (config.servers.as_str(), config.partitions, config.login),
+            ("a:1,b:2", 3, Some(("ann".into(), "p@ss:word".into())))
+        );
+        let error = Config::read("kafka://secret@a").err().unwrap();
+        assert!(!error.to_string().contains("secret"), "{error}");
         for bad in [
             "kafka://a?partitions=0",
             "kafka://a?colour=red",

@@ -10,6 +10,7 @@
 mod config;
 mod convert;
 mod watermark;
+mod door;
 mod topics;
 mod publisher;
 mod subscriber;
@@ -27,7 +28,7 @@ use smol_str::SmolStr;
 
 pub use config::ConfigError;
 
-use crate::link::Noted;
+use crate::link::{Noted, unavailable};
 use broadcast::Speaker;
 use config::Config;
 use publisher::Publisher;
@@ -60,8 +61,21 @@ struct Shared {
     noted: Arc<Noted>,
 }
 
+impl Shared {
+    /// Makes topics, and notes how that went if the broker was asked.
+    async fn make(&self, topics: &[Topic]) -> Result<(), String> {
+        match self.topics.make(topics).await {
+            Ok(true) => self.noted.is(Health::Up),
+            Ok(false) => {}
+            Err(reason) => return self.noted.note(Err(reason)),
+        }
+        Ok(())
+    }
+}
+
 impl Kafka {
-    /// Reads an address: `kafka://HOST:PORT,HOST:PORT?partitions=6&replication=3`.
+    /// Reads an address: `kafka://USER:PASSWORD@HOST:PORT,HOST:PORT?partitions=6&replication=3`. Who says who he is does so by
+    /// SASL PLAIN, and without TLS.
     ///
     /// # Errors
     /// [`ConfigError`]: correct the address.
@@ -106,12 +120,7 @@ impl Transport for Kafka {
     }
 
     fn declare(&self, _group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
-        Box::pin(async move {
-            self.shared
-                .noted
-                .note(self.shared.topics.make(&topics).await)
-                .map_err(SubscribeError::Unavailable)
-        })
+        Box::pin(async move { self.shared.make(&topics).await.map_err(unavailable) })
     }
 
     fn broadcast(&self, channel: Topic, said: Bytes) -> BoxFuture<'_, Result<(), SubscribeError>> {
@@ -138,11 +147,7 @@ impl Transport for Kafka {
             self.declare(subscribe.group.clone(), subscribe.topics.clone())
                 .await?;
             let consumer = subscriber::open(&self.shared.config, &subscribe);
-            let consumer = self
-                .shared
-                .noted
-                .note(consumer)
-                .map_err(SubscribeError::Unavailable)?;
+            let consumer = consumer.map_err(unavailable)?;
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use annals_core::port::transport::{Message, Outcomes, Published, Topic};
+use annals_core::port::transport::{Health, Message, Outcomes, Published, Topic};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
@@ -45,7 +45,7 @@ impl Publisher {
         let mut batch = Batch::new(messages.len(), WINDOW_MAX);
         let mut held = self.held.lock().await;
         let producer = match self.topics.make(&topics(&messages, &encoded)).await {
-            Ok(()) => self.producer(&mut held),
+            Ok(_) => self.producer(&mut held),
             Err(reason) => Err(reason),
         };
         let way = held.way();
@@ -65,8 +65,12 @@ impl Publisher {
                 // Its last threads may take a while.
                 tokio::task::spawn_blocking(move || drop((producer, given_up)));
             }
-            // Only the health is left to say; the outcomes say the rest.
-            drop(self.noted.note(broken.map_or(Ok(()), Err)));
+            match broken {
+                Some(reason) => self.noted.is(Health::Degraded(reason)),
+                None if outcomes.contains(&Published::Stored) => self.noted.is(Health::Up),
+                // Nobody was asked.
+                None => {}
+            }
             outcomes
         })
     }

@@ -20,6 +20,7 @@ use rdkafka::consumer::{
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
@@ -60,8 +61,9 @@ impl ConsumerContext for Watching {
             ours.watermarks
                 .remove(&(partition.topic().into(), partition.partition()));
         }
-        // What was stored and not committed yet; an error means there was nothing, or it comes again.
-        drop(consumer.commit_consumer_state(CommitMode::Sync));
+        // What was stored and not committed yet; an error means there was nothing, or it comes again. The client waits for it
+        // before it gives the partition up; to wait here would be to wait for ever where the broker is gone.
+        drop(consumer.commit_consumer_state(CommitMode::Async));
     }
 }
 
@@ -138,10 +140,16 @@ impl GroupConsumer {
         let Some(reader) = self.reader.clone() else {
             return Err(ReceiveError::Closed);
         };
-        let first = tokio::select! {
-            biased;
-            Some(again) = self.retried.recv() => again,
-            record = reader.recv() => self.delivery(record)?,
+        let first = loop {
+            tokio::select! {
+                biased;
+                Some(again) = self.retried.recv() => break again,
+                record = reader.recv() => match record {
+                    // It was made a moment ago, and the broker has not heard of it everywhere; the client asks again.
+                    Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
+                    record => break self.delivery(record)?,
+                },
+            }
         };
         let mut deliveries = vec![first];
         while deliveries.len() < max
@@ -210,7 +218,8 @@ impl Drop for GroupConsumer {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn_blocking(move || {
                 if let Some(reader) = &reader {
-                    drop(reader.commit_consumer_state(CommitMode::Sync));
+                    // To wait for it would be to wait for ever where the broker is gone.
+                    drop(reader.commit_consumer_state(CommitMode::Async));
                     reader.unsubscribe();
                 }
                 drop(reader);

@@ -1,7 +1,8 @@
 //! Topics: made when they are first needed. One that is there is left as it is.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::port::transport::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -10,24 +11,29 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::timeout;
 
 use super::config::{Config, PREFIX, RECORD_BYTES_MAX};
+use super::door::knock;
 use crate::link::DEADLINE;
 
 pub(super) struct Topics {
     config: Config,
     known: Mutex<BTreeSet<Topic>>,
-    admin: Mutex<Option<std::sync::Arc<AdminClient<DefaultClientContext>>>>,
+    admin: Mutex<Option<Arc<AdminClient<DefaultClientContext>>>>,
+    /// Whoever says who he is was let in before.
+    known_there: AtomicBool,
 }
 
 impl Topics {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            config,
             known: Mutex::default(),
             admin: Mutex::default(),
+            known_there: AtomicBool::new(!config.has_login()),
+            config,
         }
     }
 
-    pub(super) async fn make(&self, topics: &[Topic]) -> Result<(), String> {
+    /// Makes what is missing, and says whether the broker was asked: for what is known it is not.
+    pub(super) async fn make(&self, topics: &[Topic]) -> Result<bool, String> {
         let missing: Vec<Topic> = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             topics
@@ -37,7 +43,7 @@ impl Topics {
                 .collect()
         };
         if missing.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let names: Vec<String> = missing.iter().map(|topic| format!("{PREFIX}{topic}")).collect();
         let wanted: Vec<NewTopic<'_>> = names
@@ -51,6 +57,7 @@ impl Topics {
                 .set("max.message.bytes", RECORD_BYTES_MAX)
             })
             .collect();
+        self.enter().await?;
         let admin = self.admin()?;
         let options = AdminOptions::new()
             .request_timeout(Some(DEADLINE))
@@ -65,17 +72,29 @@ impl Topics {
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(missing);
+        Ok(true)
+    }
+
+    /// Whether we are let in; asked until we were once.
+    async fn enter(&self) -> Result<(), String> {
+        if self.known_there.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let config = self.config.clone();
+        let knocked = tokio::task::spawn_blocking(move || knock(&config)).await;
+        knocked.map_err(|ended| ended.to_string())??;
+        self.known_there.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn admin(&self) -> Result<std::sync::Arc<AdminClient<DefaultClientContext>>, String> {
+    fn admin(&self) -> Result<Arc<AdminClient<DefaultClientContext>>, String> {
         let mut held = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(admin) = &*held {
-            return Ok(std::sync::Arc::clone(admin));
+            return Ok(Arc::clone(admin));
         }
         let made = self.config.client().create().map_err(|error| error.to_string())?;
-        let admin = std::sync::Arc::new(made);
-        *held = Some(std::sync::Arc::clone(&admin));
+        let admin = Arc::new(made);
+        *held = Some(Arc::clone(&admin));
         Ok(admin)
     }
 }

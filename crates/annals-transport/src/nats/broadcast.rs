@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::link::{Link, within};
+use crate::link::unavailable;
 
 /// Outside of what the stream takes.
 fn subject(channel: &str) -> String {
@@ -19,7 +20,7 @@ pub(super) async fn say(link: &Link, channel: &str, said: Bytes) -> Result<(), S
         within(client.publish(subject(channel), said)).await?;
         within(client.flush()).await
     };
-    saying.await.map_err(SubscribeError::Unavailable)
+    saying.await.map_err(unavailable)
 }
 
 pub(super) async fn listen(link: &Link, channel: &str) -> Result<Heard, SubscribeError> {
@@ -30,7 +31,7 @@ pub(super) async fn listen(link: &Link, channel: &str) -> Result<Heard, Subscrib
         within(client.flush()).await?;
         Ok(Heard(subscriber))
     };
-    listening.await.map_err(SubscribeError::Unavailable)
+    listening.await.map_err(unavailable)
 }
 
 /// Listens to one channel; the client subscribes again by itself when it has reconnected.

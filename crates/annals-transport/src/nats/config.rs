@@ -32,12 +32,45 @@ impl Config {
     }
 }
 
+impl Config {
+    /// User and password as they stand in the address, percent-encoded, if they do: those of the first server that has any.
+    pub(super) fn login(&self) -> Option<(&str, &str)> {
+        let logins = self
+            .servers
+            .iter()
+            .map(|server| (server.username(), server.password()));
+        logins
+            .into_iter()
+            .find_map(|(user, password)| Some((user?, password?)))
+    }
+}
+
 /// The subject of a topic.
 pub(super) fn subject(topic: &str) -> String {
     format!("{STREAM}.{topic}")
 }
 
-/// The durable consumer of a group; its name may hold no dot.
+/// The durable consumer of a group; its name may hold no dot, and no two groups have the same.
 pub(super) fn durable(group: &str) -> String {
-    format!("annals-{}", group.replace('.', "_"))
+    format!("annals-{}", group.replace('_', "__").replace('.', "_-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, durable};
+
+    #[test]
+    fn an_address_says_who_we_are() {
+        let config = Config::read("nats://a:1,ann:p%40ss@b:2").unwrap();
+        assert_eq!(config.login(), Some(("ann", "p%40ss")));
+        assert_eq!(Config::read("nats://a,b").unwrap().login(), None);
+    }
+
+    #[test]
+    fn no_two_groups_have_one_consumer() {
+        let names = ["a.b", "a_b", "a_-b", "a__b"].map(durable);
+        assert_eq!(names[0], "annals-a_-b");
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len(), "{names:?}");
+    }
 }

@@ -76,7 +76,7 @@ fn escape(value: &str) -> Cow<'_, str> {
 }
 
 /// What is no escape stays as it is.
-fn unescape(value: &str) -> Cow<'_, str> {
+pub(super) fn unescape(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return Cow::Borrowed(value);
     }

@@ -11,7 +11,8 @@ use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
 
 use super::config::{Config, STREAM, subject};
-use crate::link::{self, DEADLINE};
+use super::convert::unescape;
+use crate::link::{self, DEADLINE, Noted};
 
 /// The server knows a message id again for so long; a relay resends much sooner.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
@@ -23,6 +24,8 @@ pub(super) struct Link {
     stream_seen: AtomicBool,
     /// The client's state is asked where there is one.
     seen: Mutex<Result<Option<Client>, String>>,
+    /// What was wrong when it was last used: a connection may stand, and nobody answers.
+    noted: Noted,
 }
 
 impl Link {
@@ -32,16 +35,22 @@ impl Link {
             client: tokio::sync::Mutex::default(),
             stream_seen: AtomicBool::new(false),
             seen: Mutex::new(Ok(None)),
+            noted: Noted::default(),
         }
     }
 
     pub(super) fn health(&self) -> Health {
         match &*self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
             Ok(None) => Health::Up,
-            Ok(Some(client)) if client.connection_state() == State::Connected => Health::Up,
+            Ok(Some(client)) if client.connection_state() == State::Connected => self.noted.health(),
             Ok(Some(_)) => Health::Degraded("not connected to NATS".into()),
             Err(reason) => Health::Degraded(reason.clone()),
         }
+    }
+
+    /// How its last use went.
+    pub(super) fn is(&self, health: Health) {
+        self.noted.is(health);
     }
 
     /// The client; it reconnects by itself.
@@ -50,7 +59,11 @@ impl Link {
         if let Some(client) = &*held {
             return Ok(client.clone());
         }
-        let options = ConnectOptions::new().name("annals").connection_timeout(DEADLINE);
+        let mut options = ConnectOptions::new().name("annals").connection_timeout(DEADLINE);
+        // The client takes nothing of this out of the address.
+        if let Some((user, password)) = self.config.login() {
+            options = options.user_and_password(unescape(user).into_owned(), unescape(password).into_owned());
+        }
         let connected = within(options.connect(&self.config.servers[..])).await;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = connected

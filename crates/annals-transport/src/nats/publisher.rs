@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use annals_core::port::transport::{Message, Outcomes, Published};
+use annals_core::port::transport::{Health, Message, Outcomes, Published};
 use async_nats::Client;
 use async_nats::connection::State;
 use async_nats::jetstream::Context;
@@ -24,6 +24,8 @@ use crate::wire::{Encoded, encode};
 
 /// Messages on their way without an acknowledgement.
 pub(super) const WINDOW_MAX: usize = 512;
+/// How the server says that it has no room: in the stream, in the account, on the disk.
+const FULL: [&str; 3] = ["maximum bytes exceeded", "maximum messages exceeded", "resource"];
 /// For an acknowledgement.
 const ACK_DEADLINE: Duration = Duration::from_secs(15);
 /// The client has connected anew by itself, and what it had sent may be lost.
@@ -79,6 +81,11 @@ impl Publisher {
                 self.link.stream_is_doubtful();
                 drop(self.held.lock().await.give_up(&way));
             }
+            self.link.is(match broken {
+                None => Health::Up,
+                Some(reason) if FULL.iter().any(|words| reason.contains(words)) => Health::Blocked(reason),
+                Some(reason) => Health::Degraded(reason),
+            });
             outcomes
         })
     }
@@ -123,13 +130,8 @@ async fn send(connected: &Result<Connected, String>, message: &Message, batch: &
     if !connected.stands() {
         return batch.break_off(RECONNECTED.into());
     }
-    match within(
-        connected
-            .context
-            .send_publish(subject(&message.topic), published(message, &encoded)),
-    )
-    .await
-    {
+    let published = published(message, &encoded);
+    match within(connected.context.send_publish(subject(&message.topic), published)).await {
         Ok(ack) => batch.push(Ok(ack)),
         Err(reason) => batch.break_off(reason),
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
@@ -17,13 +17,17 @@ use async_nats::jetstream::consumer::{AckPolicy, Consumer as JetConsumer, Delive
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message as JetMessage};
 use futures_util::{FutureExt, StreamExt};
+use tokio::task::JoinHandle;
 
 use super::config::{durable, subject};
 use super::convert::message;
 use super::link::{Link, within};
+use crate::link::unavailable;
 
-/// What is in hand for longer is handed out again. A durable copy takes much less.
-pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
+/// What is in hand for longer, and of which nothing was said meanwhile, is handed out again.
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(6);
+/// So often the server is told that what is in hand is still being worked on.
+const STILL_AT_IT: Duration = Duration::from_secs(2);
 /// Messages in hand at once: two batches of a durable copy, so that one arrives while the other is flushed.
 const PENDING_MAX: i64 = 1_024;
 /// Messages asked for at once; one at a time stalls the client for half a minute.
@@ -31,8 +35,9 @@ const PULL: usize = 500;
 
 /// The one priority group of each consumer.
 const PINNED: &str = "annals";
-/// Whoever reads goes on reading while he asks at least this often; then it is another's turn.
-const PINNED_FOR: Duration = Duration::from_secs(8);
+/// Whoever reads goes on reading while he asks at least this often; then it is another's turn. Longer than what he had in
+/// hand takes to come again, and than the time since he asked: so the other gets that first, and the order holds.
+const PINNED_FOR: Duration = Duration::from_secs(12);
 /// He asks this often.
 const PULLED_FOR: Duration = Duration::from_secs(3);
 
@@ -42,7 +47,7 @@ pub(super) async fn declare(
     group: &str,
     topics: &[Topic],
 ) -> Result<JetConsumer<PullConfig>, SubscribeError> {
-    let stream = link.stream().await.map_err(SubscribeError::Unavailable)?;
+    let stream = link.stream().await.map_err(unavailable)?;
     let config = PullConfig {
         durable_name: Some(durable(group)),
         ack_policy: AckPolicy::Explicit,
@@ -60,7 +65,7 @@ pub(super) async fn declare(
     };
     within(stream.create_consumer(config))
         .await
-        .map_err(SubscribeError::Unavailable)
+        .map_err(|reason| unavailable(format!("the consumer {}: {reason}", durable(group))))
 }
 
 /// Messages of a group that nobody has settled.
@@ -79,23 +84,44 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<PullC
         .expires(PULLED_FOR)
         .group(PINNED)
         .messages();
-    let stream = within(pulling).await.map_err(SubscribeError::Unavailable)?;
+    let stream = within(pulling).await.map_err(unavailable)?;
+    let in_hand = InHand::default();
     Ok(PullConsumer {
         stream,
-        in_hand: Arc::default(),
+        still_at_it: tokio::spawn(still_at_it(Arc::clone(&in_hand))),
+        in_hand,
         link: Arc::clone(link),
         durable: durable(&subscribe.group),
         reads: false,
     })
 }
 
-/// What was handed out and not settled, by its number in the stream.
-type InHand = Arc<Mutex<BTreeMap<u64, Acker>>>;
+/// What was handed out and not settled, by its number in the stream, and since when.
+type InHand = Arc<Mutex<BTreeMap<u64, (Instant, Arc<Acker>)>>>;
+
+/// Tells the server of what takes long, or it would be handed out a second time meanwhile. Ends with the consumer.
+async fn still_at_it(in_hand: InHand) {
+    loop {
+        tokio::time::sleep(STILL_AT_IT).await;
+        let slow: Vec<Arc<Acker>> = {
+            let in_hand = in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            let slow = in_hand
+                .values()
+                .filter(|(since, _)| since.elapsed() >= STILL_AT_IT);
+            slow.map(|(_, acker)| Arc::clone(acker)).collect()
+        };
+        for acker in slow {
+            // An error means that the connection is gone; then it comes again, as it should.
+            drop(within(acker.ack_with(AckKind::Progress)).await);
+        }
+    }
+}
 
 /// Reads for a group.
 pub(super) struct PullConsumer {
     stream: Stream,
     in_hand: InHand,
+    still_at_it: JoinHandle<()>,
     link: Arc<Link>,
     durable: String,
     /// It was its turn at least once.
@@ -140,7 +166,7 @@ impl PullConsumer {
         self.in_hand
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(number, acker);
+            .insert(number, (Instant::now(), Arc::new(acker)));
         Ok(Delivery {
             message,
             taken: moment,
@@ -162,6 +188,7 @@ impl Consumer for PullConsumer {
 
 impl Drop for PullConsumer {
     fn drop(&mut self) {
+        self.still_at_it.abort();
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         let unsettled = std::mem::take(&mut *in_hand);
         let (link, durable) = (Arc::clone(&self.link), self.durable.clone());
@@ -169,7 +196,7 @@ impl Drop for PullConsumer {
         // Given back in order, and then the turn; without a runtime both come back when their time is up.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                for acker in unsettled.into_values() {
+                for (_, acker) in unsettled.into_values() {
                     drop(within(acker.ack_with(AckKind::Nak(None))).await);
                 }
                 if let (true, Ok(stream)) = (reads, link.stream().await) {
@@ -193,7 +220,7 @@ impl Settle for Unsettled {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&self.number);
-            let Some(acker) = acker else {
+            let Some((_, acker)) = acker else {
                 return Err(ReceiveError::Lost("the consumer of this delivery is gone".into()));
             };
             let (kind, parked) = match settlement {

@@ -12,6 +12,7 @@ use lapin::{BasicProperties, ExchangeKind};
 use tokio::sync::Mutex;
 
 use super::link::{Link, Open, within};
+use crate::link::unavailable;
 
 const EXCHANGE: &str = "annals.broadcast";
 /// What a listener did not fetch within this time is dropped, in milliseconds.
@@ -30,7 +31,7 @@ impl Speaker {
         if said.is_err() {
             *held = None;
         }
-        said.map_err(SubscribeError::Unavailable)
+        said.map_err(unavailable)
     }
 }
 
@@ -67,7 +68,7 @@ async fn declared(link: &Link) -> Result<Open, String> {
 }
 
 pub(super) async fn listen(link: &Link, channel: &str) -> Result<Heard, SubscribeError> {
-    heard(link, channel).await.map_err(SubscribeError::Unavailable)
+    heard(link, channel).await.map_err(unavailable)
 }
 
 async fn heard(link: &Link, channel: &str) -> Result<Heard, String> {

@@ -23,6 +23,7 @@ use super::acks::Acks;
 use super::config::{EXCHANGE, queue};
 use super::convert::{handed_out, message};
 use super::link::{Link, Open, within};
+use crate::link::unavailable;
 
 /// Messages in hand at once: two batches of a durable copy, so that one arrives while the other is flushed.
 const PREFETCH: u16 = 1_024;
@@ -31,7 +32,7 @@ const DELIVERY_LIMIT: i64 = 1_000_000_000;
 
 /// Makes the queue of a group, and binds it.
 pub(super) async fn declare(link: &Link, group: SmolStr, topics: Vec<Topic>) -> Result<(), SubscribeError> {
-    let open = link.open().await.map_err(SubscribeError::Unavailable)?;
+    let open = link.open().await.map_err(unavailable)?;
     declare_on(&open, &group, &topics).await
 }
 
@@ -48,7 +49,7 @@ async fn declare_on(open: &Open, group: &str, topics: &[Topic]) -> Result<(), Su
     let declared = open
         .channel
         .queue_declare(name.as_str().into(), options, arguments);
-    within(declared).await.map_err(SubscribeError::Unavailable)?;
+    within(declared).await.map_err(unavailable)?;
     let every = [Topic::new_static("#")];
     for topic in if topics.is_empty() { &every } else { topics } {
         let bound = open.channel.queue_bind(
@@ -58,7 +59,7 @@ async fn declare_on(open: &Open, group: &str, topics: &[Topic]) -> Result<(), Su
             QueueBindOptions::default(),
             FieldTable::default(),
         );
-        within(bound).await.map_err(SubscribeError::Unavailable)?;
+        within(bound).await.map_err(unavailable)?;
     }
     Ok(())
 }
@@ -77,10 +78,7 @@ pub(super) async fn waiting(link: &Link, group: &str) -> Result<u64, String> {
 }
 
 pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<QueueConsumer, SubscribeError> {
-    let open = link
-        .limited(PREFETCH)
-        .await
-        .map_err(SubscribeError::Unavailable)?;
+    let open = link.limited(PREFETCH).await.map_err(unavailable)?;
     declare_on(&open, &subscribe.group, &subscribe.topics).await?;
     let consumed = open.channel.basic_consume(
         queue(&subscribe.group).as_str().into(),
@@ -88,7 +86,7 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<Queue
         BasicConsumeOptions::default(),
         FieldTable::default(),
     );
-    let stream = within(consumed).await.map_err(SubscribeError::Unavailable)?;
+    let stream = within(consumed).await.map_err(unavailable)?;
     Ok(QueueConsumer {
         stream,
         acks: Arc::new(Acks::new(open.clone())),

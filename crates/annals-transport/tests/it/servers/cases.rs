@@ -22,11 +22,12 @@ use uuid::Uuid;
 
 use super::kit::{
     DEADLINE, QUIET, TOPIC, apart, assert_in_order, declare, done, embedded, fresh, join, message, number,
-    number_of, numbered, publish, take, take_and_settle, url,
+    number_of, numbered, open, publish, take, take_and_settle, url,
 };
 
 /// What is published is delivered: byte for byte, with everything it carries, in order per key.
-pub(super) async fn round_trip(transport: Arc<dyn Transport>) {
+pub(super) async fn round_trip(server: &str) {
+    let transport = open(server, "round_trip");
     declare(&*transport, "one").await;
     let mut sent = numbered(0..1_000);
     let bodies = [vec![], vec![0], (0..=255).collect(), vec![0xA5; 1 << 20]];
@@ -61,7 +62,8 @@ pub(super) async fn round_trip(transport: Arc<dyn Transport>) {
 }
 
 /// Batches handed over one behind the other, before the first has an outcome, are all stored and keep the order of keys.
-pub(super) async fn several_on_their_way(transport: Arc<dyn Transport>) {
+pub(super) async fn several_on_their_way(server: &str) {
+    let transport = open(server, "several_on_their_way");
     declare(&*transport, "one").await;
     let window = transport.capabilities().window as u64;
     let size = (window / 4).min(250);
@@ -83,7 +85,8 @@ pub(super) async fn several_on_their_way(transport: Arc<dyn Transport>) {
 }
 
 /// Each group gets every message, also one that was away.
-pub(super) async fn groups(transport: Arc<dyn Transport>) {
+pub(super) async fn groups(server: &str) {
+    let transport = open(server, "groups");
     declare(&*transport, "one").await;
     declare(&*transport, "two").await;
     declare(&*transport, "two").await;
@@ -99,7 +102,8 @@ pub(super) async fn groups(transport: Arc<dyn Transport>) {
 }
 
 /// A consumer goes with deliveries in hand: those come back, and none that it settled.
-pub(super) async fn unsettled(transport: Arc<dyn Transport>) {
+pub(super) async fn unsettled(server: &str) {
+    let transport = open(server, "unsettled");
     declare(&*transport, "one").await;
     publish(&*transport, apart(0..100)).await;
     let mut consumer = join(&*transport, "one").await;
@@ -128,7 +132,8 @@ pub(super) async fn unsettled(transport: Arc<dyn Transport>) {
 }
 
 /// A consumer keeps what it could not handle, and gets it again.
-pub(super) async fn retry(transport: Arc<dyn Transport>) {
+pub(super) async fn retry(server: &str) {
+    let transport = open(server, "retry");
     declare(&*transport, "one").await;
     publish(&*transport, numbered(0..3)).await;
     let mut consumer = join(&*transport, "one").await;
@@ -148,7 +153,8 @@ pub(super) async fn retry(transport: Arc<dyn Transport>) {
 }
 
 /// Published before anybody is there: kept for whoever comes, or said not to be stored; never stored and lost.
-pub(super) async fn nobody_there(transport: Arc<dyn Transport>) {
+pub(super) async fn nobody_there(server: &str) {
+    let transport = open(server, "nobody_there");
     let outcomes = transport.publish(numbered(0..20)).await;
     let stored = outcomes
         .iter()
@@ -166,7 +172,8 @@ pub(super) async fn nobody_there(transport: Arc<dyn Transport>) {
 }
 
 /// What no broker takes is refused, it alone and in its place; the connection survives.
-pub(super) async fn refused(transport: Arc<dyn Transport>) {
+pub(super) async fn refused(server: &str) {
+    let transport = open(server, "refused");
     declare(&*transport, "one").await;
     let mut batch = numbered(0..8);
     batch[2].event.data = vec![b'x'; limits::EVENT_DATA_BYTES_MAX + 1].into();
@@ -192,7 +199,8 @@ pub(super) async fn refused(transport: Arc<dyn Transport>) {
 }
 
 /// Whoever is to hear is made known before anything is published, also when somebody else was there first.
-pub(super) async fn topology(transport: Arc<dyn Transport>) {
+pub(super) async fn topology(server: &str) {
+    let transport = open(server, "topology");
     let mut first = join(&*transport, "first").await;
     let groups = ["first", "second"].map(|group| (group.into(), vec![TOPIC.into()]));
     let known = Topology::new(Arc::clone(&transport), groups);
@@ -205,12 +213,14 @@ pub(super) async fn topology(transport: Arc<dyn Transport>) {
 }
 
 /// What is said to everybody.
-pub(super) async fn broadcast(transport: Arc<dyn Transport>) {
+pub(super) async fn broadcast(server: &str) {
+    let transport = open(server, "broadcast");
     conformance::broadcast(&*transport).await;
 }
 
 /// Two consumers of one group at once: each message goes to one of them, in order per key.
-pub(super) async fn two_of_a_group(transport: Arc<dyn Transport>) {
+pub(super) async fn two_of_a_group(server: &str) {
+    let transport = open(server, "two_of_a_group");
     const COUNT: usize = 600;
     declare(&*transport, "one").await;
     let mut consumers = vec![join(&*transport, "one").await, join(&*transport, "one").await];
@@ -234,7 +244,8 @@ pub(super) async fn two_of_a_group(transport: Arc<dyn Transport>) {
 }
 
 /// What was not known to be stored is published again under the same id: behind a durable copy it is there once.
-pub(super) async fn published_twice(transport: Arc<dyn Transport>) {
+pub(super) async fn published_twice(server: &str) {
+    let transport = open(server, "published_twice");
     declare(&*transport, "one").await;
     let messages = numbered(0..50);
     publish(&*transport, messages.clone()).await;
@@ -257,7 +268,8 @@ pub(super) async fn published_twice(transport: Arc<dyn Transport>) {
 }
 
 /// What is finished out of turn never makes a restart skip what is not.
-pub(super) async fn out_of_turn(transport: Arc<dyn Transport>) {
+pub(super) async fn out_of_turn(server: &str) {
+    let transport = open(server, "out_of_turn");
     declare(&*transport, "one").await;
     publish(&*transport, apart(0..80)).await;
     let mut consumer = join(&*transport, "one").await;
@@ -285,7 +297,8 @@ pub(super) async fn out_of_turn(transport: Arc<dyn Transport>) {
 }
 
 /// What waits at the broker is what nobody has settled, where the broker can be asked.
-pub(super) async fn backlog(transport: Arc<dyn Transport>) {
+pub(super) async fn backlog(server: &str) {
+    let transport = open(server, "backlog");
     declare(&*transport, "one").await;
     publish(&*transport, numbered(0..100)).await;
     let mut consumer = join(&*transport, "one").await;
@@ -304,7 +317,8 @@ pub(super) async fn backlog(transport: Arc<dyn Transport>) {
 }
 
 /// A reader that keeps its own checkpoint reads from any position, again and again, where that is claimed.
-pub(super) async fn replay(transport: Arc<dyn Transport>) {
+pub(super) async fn replay(server: &str) {
+    let transport = open(server, "replay");
     if !transport.capabilities().replay {
         return;
     }
@@ -326,7 +340,8 @@ pub(super) async fn replay(transport: Arc<dyn Transport>) {
 }
 
 /// An id that is published twice is delivered once, where that is claimed.
-pub(super) async fn exact_dedupe(transport: Arc<dyn Transport>) {
+pub(super) async fn exact_dedupe(server: &str) {
+    let transport = open(server, "exact_dedupe");
     if !transport.capabilities().exact_dedupe {
         return;
     }
@@ -341,7 +356,8 @@ pub(super) async fn exact_dedupe(transport: Arc<dyn Transport>) {
 }
 
 /// What a consumer settles as parked is put aside by the broker and its key goes on, or that is refused and it comes again.
-pub(super) async fn parking(transport: Arc<dyn Transport>) {
+pub(super) async fn parking(server: &str) {
+    let transport = open(server, "parking");
     declare(&*transport, "one").await;
     publish(&*transport, vec![message(0, 0, b"0".to_vec())]).await;
     let mut consumer = join(&*transport, "one").await;

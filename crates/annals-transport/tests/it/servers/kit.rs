@@ -1,6 +1,7 @@
 //! What the cases share: a transport in a namespace of its own, messages, short ways to publish, take and settle.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +14,12 @@ use annals_core::port::transport::{
 use annals_core::tag::Tag;
 use annals_core::time::SystemClock;
 use annals_store::{EmbeddedStore, Options};
+use annals_testkit::proxy::Proxy;
 use annals_transport::connect::connect;
 use annals_transport::embedded::EmbeddedBroker;
 use annals_transport::namespace::Namespace;
 use smol_str::SmolStr;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -25,6 +28,15 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 /// Long enough to believe that nothing comes.
 pub(super) const QUIET: Duration = Duration::from_millis(1_500);
 pub(super) const TOPIC: &str = "things";
+
+/// A number that a variable may ask for.
+pub(super) fn asked(variable: &str, otherwise: u64) -> u64 {
+    let Ok(text) = std::env::var(variable) else {
+        return otherwise;
+    };
+    text.parse()
+        .unwrap_or_else(|_| panic!("{variable} is to be a number, found {text:?}"))
+}
 
 /// The address of a server, as whoever started it says.
 pub(super) fn url(server: &str) -> String {
@@ -56,8 +68,63 @@ pub(super) fn inside(server: &str, namespace: &str) -> Arc<dyn Transport> {
     if server == "embedded" {
         return Arc::new(Namespace::new(embedded(), namespace));
     }
-    let url = format!("{}?namespace={namespace}", url(server)).parse().unwrap();
-    connect(&url).unwrap()
+    by_way_of(&url(server), namespace)
+}
+
+/// The transport of an address, in a namespace.
+pub(super) fn by_way_of(url: &str, namespace: &str) -> Arc<dyn Transport> {
+    connect(&format!("{url}?namespace={namespace}").parse().unwrap()).unwrap()
+}
+
+/// A way to a server that a proxy may stand on: where the proxy listens, and where the server does. Kafka tells its clients
+/// where to come back to, so there it is the way by its second door, and only one may use it at a time.
+pub(super) struct Road {
+    scheme: String,
+    pub(super) here: SocketAddr,
+    pub(super) there: SocketAddr,
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+/// Held by whoever uses the only way to Kafka.
+static ONLY: Mutex<()> = Mutex::const_new(());
+
+impl Road {
+    pub(super) async fn to(server: &str) -> Self {
+        let url = url(server);
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let host = rest.rsplit('@').next().unwrap().trim_end_matches('/');
+        let port: u16 = host.rsplit(':').next().unwrap().parse().unwrap();
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let (here, there) = match server {
+            "kafka" => (at(port + 3), at(port + 2)),
+            // Nobody listens there until a proxy does.
+            _ => (free(), at(port)),
+        };
+        Self {
+            scheme: scheme.to_owned(),
+            here,
+            there,
+            _alone: if server == "kafka" {
+                Some(ONLY.lock().await)
+            } else {
+                None
+            },
+        }
+    }
+
+    pub(super) async fn proxy(&self) -> Proxy {
+        Proxy::start(self.here, self.there).await.unwrap()
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.here)
+    }
+}
+
+/// An address that nobody has just now.
+fn free() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap()
 }
 
 pub(super) fn message(number: u64, key: u64, data: Vec<u8>) -> Message {

@@ -10,59 +10,50 @@ mod cases;
 mod foreign;
 mod waiting;
 mod killed;
+mod members;
+mod service;
+mod roads;
+mod strangers;
+mod together;
 mod refusals;
 
-/// The cases on one server. Those in brackets open what they need themselves.
+/// Writes a module with every case for one transport: how it is called, what it claims, and its mark if it needs a server.
 macro_rules! on_server {
-    ($server:ident, $claimed:path, $mark:literal) => {
+    ($server:ident, $claimed:expr, $mark:literal) => {
+        on_server! { @module $server $claimed, [#[ignore = $mark]]
+            [foreign::foreign roads::paused together::together] }
+    };
+    ($server:ident, $claimed:expr) => {
+        on_server! { @module $server $claimed, [] [] }
+    };
+    (@module $server:ident $claimed:expr, $mark:tt $own:tt) => {
         mod $server {
             const SERVER: &str = stringify!($server);
 
-            on_server! {
-                @cases $claimed, $mark;
-                round_trip several_on_their_way groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice out_of_turn backlog
-                replay exact_dedupe parking
+            on_server! { @cases $mark $own [
+                cases::round_trip cases::several_on_their_way cases::groups cases::unsettled cases::retry cases::nobody_there
+                cases::refused cases::topology cases::broadcast cases::two_of_a_group cases::published_twice cases::out_of_turn
+                cases::backlog cases::replay cases::exact_dedupe cases::parking cases::every_topic waiting::waiting
+                killed::killed
+            ] }
+
+            #[test]
+            fn every_claim_is_tested() {
+                super::claims::assert_tested(SERVER, $claimed, CASES);
             }
         }
     };
-    (@cases $claimed:path, $mark:literal; $($case:ident)*) => {
-        const CASES: &[&str] = &[$(stringify!($case),)* "every_topic", "foreign", "waiting", "killed"];
+    (@cases $mark:tt [$($own_module:ident::$own:ident)*] [$($module:ident::$case:ident)*]) => {
+        const CASES: &[&str] = &[$(stringify!($own),)* $(stringify!($case),)*];
 
-        $(
-            #[tokio::test(flavor = "multi_thread")]
-            #[ignore = $mark]
-            async fn $case() {
-                super::cases::$case(super::kit::open(SERVER, stringify!($case))).await;
-            }
-        )*
-
+        $(on_server! { @case $mark $own_module $own })*
+        $(on_server! { @case $mark $module $case })*
+    };
+    (@case [$($mark:tt)*] $module:ident $case:ident) => {
         #[tokio::test(flavor = "multi_thread")]
-        #[ignore = $mark]
-        async fn every_topic() {
-            super::cases::every_topic(SERVER).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        #[ignore = $mark]
-        async fn foreign() {
-            super::foreign::foreign(SERVER).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        #[ignore = $mark]
-        async fn waiting() {
-            super::waiting::waiting(super::kit::open(SERVER, "waiting")).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        #[ignore = $mark]
-        async fn killed() {
-            super::killed::killed(super::kit::open(SERVER, "killed"), SERVER).await;
-        }
-
-        #[test]
-        fn every_claim_is_tested() {
-            super::claims::assert_tested(SERVER, $claimed, CASES);
+        $($mark)*
+        async fn $case() {
+            super::$module::$case(SERVER).await;
         }
     };
 }
@@ -92,78 +83,4 @@ on_server!(
     annals_transport::nats::CAPABILITIES,
     "broker: nats: needs the server"
 );
-
-mod embedded {
-    const SERVER: &str = "embedded";
-    const CASES: &[&str] = &[
-        "round_trip",
-        "several_on_their_way",
-        "groups",
-        "unsettled",
-        "retry",
-        "nobody_there",
-        "refused",
-        "topology",
-        "broadcast",
-        "two_of_a_group",
-        "published_twice",
-        "out_of_turn",
-        "backlog",
-        "replay",
-        "exact_dedupe",
-        "parking",
-        "every_topic",
-        "waiting",
-        "killed",
-    ];
-
-    macro_rules! cases {
-        ($($case:ident)*) => {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    super::cases::$case(super::kit::open(SERVER, stringify!($case))).await;
-                }
-            )*
-        };
-    }
-
-    cases! {
-        round_trip several_on_their_way groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice
-        out_of_turn backlog replay exact_dedupe parking
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn every_topic() {
-        super::cases::every_topic(SERVER).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn waiting() {
-        super::waiting::waiting(super::kit::open(SERVER, "waiting")).await;
-    }
-
-    /// Nothing is closed in order: the store is left as it is, and opened by another broker.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn killed() {
-        use super::kit::{apart, embedded_in, join, number_of, publish, take_and_settle};
-        let folder = tempfile::tempdir().unwrap();
-        let first = embedded_in(folder.path());
-        publish(&*first, apart(0..50)).await;
-        let mut consumer = join(&*first, "one").await;
-        let before = take_and_settle(&mut *consumer, 20).await;
-        drop((consumer, first));
-        let second = embedded_in(folder.path());
-        let mut consumer = join(&*second, "one").await;
-        let after = take_and_settle(&mut *consumer, 30).await;
-        let mut numbers: Vec<u64> = before.iter().chain(&after).map(number_of).collect();
-        numbers.sort_unstable();
-        assert!(numbers.into_iter().eq(0..50));
-    }
-
-    #[test]
-    fn every_claim_is_tested() {
-        let claimed = super::kit::embedded().capabilities();
-        super::claims::assert_tested(SERVER, claimed, CASES);
-    }
-}
+on_server!(embedded, super::kit::embedded().capabilities());

@@ -13,7 +13,7 @@ use annals_transport::durable::DurableInbox;
 use annals_transport::embedded::EmbeddedBroker;
 use tokio::time::timeout;
 
-use super::kit::{DEADLINE, TOPIC, declare, message, number, publish};
+use super::kit::{DEADLINE, TOPIC, declare, message, number, open, publish};
 
 const KEYS: u64 = 64;
 const BODY_BYTES: usize = 1_024;
@@ -30,7 +30,8 @@ fn resident_kib() -> u64 {
         .unwrap_or(0)
 }
 
-pub(super) async fn waiting(transport: Arc<dyn Transport>) {
+pub(super) async fn waiting(server: &str) {
+    let transport = open(server, "waiting");
     let count = std::env::var("ANNALS_WAITING").map_or(20_000, |text| text.parse().unwrap());
     declare(&*transport, "one").await;
     let before = resident_kib();
