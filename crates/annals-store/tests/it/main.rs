@@ -9,8 +9,8 @@ mod conformance;
 mod faults;
 /// The files of the index are hints.
 mod index;
-/// Power cuts, judged by an oracle.
-mod crash;
+/// Harnesses with oracles of their own, and the bugs they must find.
+mod torture;
 /// What only the embedded store has: folders, locks, reopening.
 mod embedded;
 /// Backups, and stores made of them.
