@@ -122,8 +122,8 @@ marks! {
         ConflictSitsAtBoundary
         ConflictSitsBeforeBoundary
         TagAtOtherRevision
-        MarkIsAnother
-        MarkRemoved
+        OtherMark
+        RemovedMark
         RepeatedAfterReopening
         RepeatedWithOtherContent
         RepeatedInOtherCompany

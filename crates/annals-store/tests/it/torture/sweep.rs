@@ -1,6 +1,6 @@
 //! Failing operations: each operation of small workloads is made to fail in each way a disk may, once and until it is
-//! mended, and the disk is full from it on. Whatever is answered then must be true, and everything acknowledged must be there in the end. Each read, too:
-//! it is told, and the next one answers.
+//! mended, and the disk is full from it on. Whatever is answered then must be true, and everything acknowledged must be
+//! there in the end. Each read, too: it is told, and the next one answers.
 //!
 //! `ANNALS_SWEEP_SEEDS` says on how many workloads (1), `ANNALS_SWEEP_SEED` which is the first (1), `ANNALS_SWEEP_STRIDE`
 //! how far from one operation to the next (7; 1 is all of them).
@@ -57,7 +57,10 @@ fn reads(seed: u64, stride: u64) -> Result<(), String> {
             let (query, tag) = (query(&mut chance), tag(&mut chance));
             let expected: Vec<_> = model.select(&query).cloned().collect();
             let told = |error: ReadError| match error {
-                ReadError::Unavailable(_) => Ok(reached(Mark::ReadFailedAndWasTold)),
+                ReadError::Unavailable(_) => {
+                    reached(Mark::ReadFailedAndWasTold);
+                    Ok(())
+                }
                 other => Err(format!(
                     "read {read}: expected to be told it is unavailable, found {other}"
                 )),
