@@ -625,5 +625,5 @@ fn histories_are_answered_as_a_plain_list_would() {
 #[test]
 #[ignore = "long: compares thousands of histories with a model"]
 fn very_many_histories_are_answered_as_a_plain_list_would() {
-    run(3_000);
+    run(2_000);
 }
