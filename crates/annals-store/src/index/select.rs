@@ -111,8 +111,10 @@ fn walk<L: Lists>(lists: &L, item: &QueryItem, range: Local) -> Result<Option<Wa
     if types.is_empty() && !names.is_empty() {
         return Ok(None);
     }
-    let is_single = others.iter().any(|list| list.remaining() == 1);
-    if is_planted(Bug::AnyTagForAll) && others.len() > 1 && names.is_empty() && is_single {
+    if is_planted(Bug::AnyTagForAll)
+        && (others.len() > 1 && names.is_empty())
+        && others.iter().any(|list| list.remaining() == 1)
+    {
         types = std::mem::take(&mut others);
     }
     let every = others.is_empty() && types.is_empty();
