@@ -336,7 +336,7 @@ impl History {
             Verdict::Taken(_) => {
                 reached_if(append.events.is_empty(), Mark::MarksAlone);
                 let removed = append.marks.iter().any(|mark| mark.value.is_none());
-                reached_if(removed, Mark::RemovedMark);
+                reached_if(removed, Mark::KeyTakenAway);
                 let sits_before = |condition: &Condition| {
                     let Condition::NoMatch { query, from } = condition else {
                         return false;
@@ -361,7 +361,7 @@ impl History {
                 });
             }
             Verdict::Conflict(Conflict::Tag { .. }) => reached(Mark::TagAtOtherRevision),
-            Verdict::Conflict(_) => reached(Mark::OtherMark),
+            Verdict::Conflict(_) => reached(Mark::KeyOfOtherValue),
             Verdict::IdTaken(id, position) => {
                 let stored = &self.model.events[position.get() as usize].event;
                 let same = append

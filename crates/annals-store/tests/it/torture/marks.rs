@@ -122,8 +122,8 @@ marks! {
         ConflictSitsAtBoundary
         ConflictSitsBeforeBoundary
         TagAtOtherRevision
-        OtherMark
-        RemovedMark
+        KeyOfOtherValue
+        KeyTakenAway
         RepeatedAfterReopening
         RepeatedWithOtherContent
         RepeatedInOtherCompany
