@@ -17,9 +17,30 @@ pub(crate) enum Torture {
         /// How many images at least.
         #[arg(long, default_value_t = 1_000_000)]
         images: u64,
+        /// For how long at least, instead of a number of images.
+        #[arg(long)]
+        minutes: Option<u64>,
         /// Of the first run; a failure names the seed of its own.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// On how many threads; all cores unless said.
+        #[arg(long)]
+        threads: Option<u64>,
+        /// Steps of one run that are left out, with commas, as a failure prints them.
+        #[arg(long, default_value = "")]
+        skip: String,
+    },
+    /// Every operation of a workload made to fail in every way, once and until it is mended.
+    Faults {
+        /// On how many workloads.
+        #[arg(long, default_value_t = 50)]
+        seeds: u64,
+        /// Of the first workload.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// From one operation to the next; 1 is every operation.
+        #[arg(long, default_value_t = 1)]
+        stride: u64,
     },
     /// Every byte of a small store turned over, one at a time.
     Rot {
@@ -27,6 +48,74 @@ pub(crate) enum Torture {
         #[arg(long, default_value_t = 1)]
         stride: u64,
     },
+    /// Histories full of near-misses, compared with a plain list.
+    Model {
+        /// How many.
+        #[arg(long, default_value_t = 50_000)]
+        histories: u64,
+        /// Of the first history.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Bugs planted one at a time, each of which every harness of its own must find; prints a table.
+    Bugs {
+        /// Only the one of this name.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+}
+
+impl Torture {
+    /// The test that is the harness, and what it is told.
+    fn test(&self) -> (&'static str, Vec<(&'static str, String)>) {
+        match self {
+            Self::Crash {
+                images,
+                minutes,
+                seed,
+                threads,
+                skip,
+            } => {
+                let mut told = vec![
+                    ("ANNALS_CRASH_IMAGES", images.to_string()),
+                    ("ANNALS_CRASH_SEED", seed.to_string()),
+                    ("ANNALS_CRASH_SKIP", skip.clone()),
+                ];
+                told.extend(minutes.map(|minutes| ("ANNALS_CRASH_MINUTES", minutes.to_string())));
+                told.extend(threads.map(|threads| ("ANNALS_CRASH_THREADS", threads.to_string())));
+                (
+                    "torture::crash::every_image_of_a_power_cut_keeps_what_was_acknowledged",
+                    told,
+                )
+            }
+            Self::Faults { seeds, seed, stride } => (
+                "torture::sweep::whatever_operation_fails_what_is_answered_is_true",
+                vec![
+                    ("ANNALS_SWEEP_SEEDS", seeds.to_string()),
+                    ("ANNALS_SWEEP_SEED", seed.to_string()),
+                    ("ANNALS_SWEEP_STRIDE", stride.to_string()),
+                ],
+            ),
+            Self::Rot { stride } => (
+                "torture::rot::every_byte_that_rots_is_told_or_does_no_harm",
+                vec![("ANNALS_ROT_STRIDE", stride.to_string())],
+            ),
+            Self::Model { histories, seed } => (
+                "torture::history::histories_are_answered_as_a_plain_list_would",
+                vec![
+                    ("ANNALS_MODEL_HISTORIES", histories.to_string()),
+                    ("ANNALS_MODEL_SEED", seed.to_string()),
+                ],
+            ),
+            Self::Bugs { only } => (
+                "torture::bugs::every_planted_bug_is_found",
+                vec![
+                    ("ANNALS_BUGS_ONLY", only.clone()),
+                    ("ANNALS_BUGS_BY_ALL", "1".to_owned()),
+                ],
+            ),
+        }
+    }
 }
 
 /// Runs a harness and answers whether all went well.
@@ -34,20 +123,8 @@ pub(crate) enum Torture {
 /// # Errors
 /// Cargo cannot be run.
 pub(crate) fn torture(root: &Path, what: &Torture) -> Result<bool> {
-    let (test, variables) = match what {
-        Torture::Crash { images, seed } => (
-            "crash::every_image_of_a_power_cut_keeps_what_was_acknowledged",
-            vec![
-                ("ANNALS_CRASH_IMAGES", images.to_string()),
-                ("ANNALS_CRASH_SEED", seed.to_string()),
-            ],
-        ),
-        Torture::Rot { stride } => (
-            "crash::rot::every_byte_that_rots_is_told_or_does_no_harm",
-            vec![("ANNALS_ROT_STRIDE", stride.to_string())],
-        ),
-    };
-    let line = "test --release -p annals-store --test it -- --nocapture --exact";
+    let (test, variables) = what.test();
+    let line = "test --release -p annals-store --test it -- --nocapture --include-ignored --exact";
     let args: Vec<&str> = line.split(' ').chain([test]).collect();
     let run = cargo::run(root, &args, &variables)?;
     Ok(run.failure.is_none() && run.tally.passed == 1)

@@ -155,11 +155,11 @@ fn checksum(salt: u64, frame: &[u8]) -> u32 {
     if bug::is_planted(Bug::ChecksumPayloadOnly) {
         return Checksum::new().with(&frame[FRAME_HEADER_BYTES..]).finish();
     }
-    Checksum::new()
-        .with(&salt.to_le_bytes())
-        .with(&frame[..8])
-        .with(&frame[12..])
-        .finish()
+    let checksum = Checksum::new().with(&salt.to_le_bytes()).with(&frame[..8]);
+    if bug::is_planted(Bug::ChecksumWithoutTime) {
+        return checksum.with(&frame[12..56]).with(&frame[64..]).finish();
+    }
+    checksum.with(&frame[12..]).finish()
 }
 
 /// Completes a frame in place: `buffer` holds room for the header and then the payload. Pads it and returns the
@@ -211,7 +211,8 @@ pub(crate) fn wanted_bytes(head: &[u8], spot: &Spot) -> Result<usize, Look> {
         ));
     }
     let wanted = frame_bytes(payload);
-    if wanted as u64 > spot.room {
+    let fits_exactly = wanted as u64 == spot.room;
+    if wanted as u64 > spot.room || fits_exactly && bug::is_planted(Bug::LoseExactFit) {
         Err(bad("a frame that ends inside its file", "one that does not"))
     } else {
         Ok(wanted)
@@ -233,7 +234,9 @@ pub(crate) fn look(bytes: &[u8], spot: &Spot) -> Look {
         other => return bad("a frame of kind 0 or 1", format!("kind {other}")),
     };
     let (segment, place) = (u64_at(bytes, 16), u64_at(bytes, 24));
-    if (segment, place) != (u64::from(spot.segment), spot.place) {
+    let is_segment = segment == u64::from(spot.segment) || bug::is_planted(Bug::AnySegment);
+    let is_place = place == spot.place || bug::is_planted(Bug::AnyPlace);
+    if !is_segment || !is_place {
         let expected = format!("the frame of segment {} at byte {}", spot.segment, spot.place);
         return bad(expected, format!("one of segment {segment} at byte {place}"));
     }

@@ -236,6 +236,9 @@ impl<'a> Scan<'a> {
     /// Looks behind the tail for a frame that proves it is not the end.
     fn judge(&mut self) -> Result<(), Refusal> {
         self.written_to = None;
+        let zeros = self.stopped.as_ref().is_none_or(|stopped| stopped.blank);
+        let believed =
+            !(bug::is_planted(Bug::CutAtFirstBadFrame) || zeros && bug::is_planted(Bug::ZerosEndTheLog));
         for segment in self.files.segments.iter().skip(self.tail.segment as usize) {
             let own = segment.number == self.tail.segment;
             let from = if own {
@@ -248,7 +251,6 @@ impl<'a> Scan<'a> {
             if own {
                 self.written_to = survey.written_to;
             }
-            let believed = !bug::is_planted(Bug::CutAtFirstBadFrame);
             let witness = survey.beyond.filter(|_| believed);
             if let Some(witness) = witness.filter(|witness| !own || witness.durable_to > self.tail.place) {
                 let expected = format!("frame {}", self.tail.frames);

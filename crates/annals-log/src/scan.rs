@@ -213,8 +213,8 @@ impl Walk {
     pub(crate) fn survey(&mut self) -> io::Result<Survey> {
         let mut survey = Survey::default();
         let file = self.segment.file()?;
-        let mut buffer = vec![0; SURVEY_BYTES];
         let mut at = self.place;
+        let mut buffer = vec![0; SURVEY_BYTES.min(self.to.saturating_sub(at) as usize)];
         while at < self.to {
             let size = (SURVEY_BYTES as u64).min(self.to - at) as usize;
             let read = file.read_at(&mut buffer[..size], at)?;

@@ -203,10 +203,15 @@ pub(crate) fn create(
         }
     };
     if !bug::is_planted(Bug::SkipDirectoryFlush) {
-        disk.flush_dir(dir).map_err(CreateError::FlushDir)?;
+        let flushed = disk.flush_dir(dir).map_err(CreateError::FlushDir);
+        if !bug::is_planted(Bug::IgnoreDirectoryFlushError) {
+            flushed?;
+        }
     }
-    // An empty segment of this number may have been looked at and taken away before.
-    handles.forget(header.number);
+    if !bug::is_planted(Bug::KeepStaleHandle) {
+        // An empty segment of this number may have been looked at and taken away before.
+        handles.forget(header.number);
+    }
     let segment = Arc::new(Segment {
         number: header.number,
         path,

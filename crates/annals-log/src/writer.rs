@@ -176,12 +176,16 @@ impl Writer {
         self.make_room(frame_bytes(group.payload_bytes()) as u64)?;
         let (numbered, unnumbered) = (group.numbered(), group.unnumbered());
         let (frame, number, first) = (self.here(), self.frames, self.first);
-        self.write(
+        let written = self.write(
             FrameKind::Records,
             (numbered, unnumbered),
             time,
             &mut group.buffer,
-        )?;
+        );
+        if written.is_err() && bug::is_planted(Bug::BurnNumbers) {
+            self.first += u64::from(numbered);
+        }
+        written?;
         self.prepare_next();
         let milestone = Milestone {
             frame,
@@ -269,7 +273,12 @@ impl Writer {
                 at: header.place + header.frame_bytes(),
             });
         }
-        self.write_flushed(buffer)?;
+        let written = self.write_flushed(buffer);
+        if kind == FrameKind::Seal && bug::is_planted(Bug::SwallowSealError) {
+            self.stopped = None;
+        } else {
+            written?;
+        }
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
         self.counters
             .bytes
@@ -294,6 +303,9 @@ impl Writer {
             Ok(()) => Ok(()),
             Err(WriteError::Flush(_)) if bug::is_planted(Bug::RetryFailedFlush) => {
                 file.flush().map_err(CommitError::Unknown)
+            }
+            Err(WriteError::Flush(source)) if bug::is_planted(Bug::GoOnAfterFailedFlush) => {
+                Err(CommitError::Unknown(source))
             }
             Err(WriteError::Flush(source)) => {
                 self.stop(format!(

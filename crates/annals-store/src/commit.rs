@@ -17,11 +17,12 @@ use annals_core::mark::MarkKey;
 use annals_core::port::store::{AppendError, Appended};
 use annals_core::position::Position;
 use annals_core::time::{Clock, Timestamp};
-use annals_log::bug::{self, Bug};
+use annals_log::bug::{Bug as LogBug, is_planted};
 use annals_log::{Batch, CommitError, Committed, Group, Writer};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+use crate::bug::Bug;
 use crate::core::Core;
 use crate::decide::Before;
 use crate::index::Settled;
@@ -158,12 +159,27 @@ impl Committer {
         for mark in &job.marks {
             self.marks.insert(mark.key.clone(), mark.value.clone());
         }
-        self.places.push(self.group.add(&job.batch));
+        let place = match is_planted(Bug::SplitMarks) {
+            true => self.group.add(&apart(&job.batch).0),
+            false => self.group.add(&job.batch),
+        };
+        self.places.push(place);
         self.accepted.push((first, job));
     }
 
+    /// Only where [`Bug::SplitMarks`] is planted.
+    fn commit_marks(&mut self, recorded: Timestamp) {
+        let mut marks = Group::new();
+        for (_, job) in &self.accepted {
+            marks.add(&apart(&job.batch).1);
+        }
+        if !marks.is_empty() {
+            self.writer.commit(&mut marks, recorded.as_micros()).ok();
+        }
+    }
+
     fn commit(&mut self, recorded: Timestamp) {
-        if bug::is_planted(Bug::ShowUnflushed) {
+        if is_planted(LogBug::ShowUnflushed) {
             self.end
                 .send_replace(Position::new(self.core.state.read().current.next()));
         }
@@ -171,6 +187,9 @@ impl Committer {
             true => Ok(()),
             false => match self.writer.commit(&mut self.group, recorded.as_micros()) {
                 Ok(committed) => {
+                    if is_planted(Bug::SplitMarks) {
+                        self.commit_marks(recorded);
+                    }
                     self.publish(committed, recorded);
                     Ok(())
                 }
@@ -184,7 +203,11 @@ impl Committer {
         self.places.clear();
         self.marks.clear();
         let changed = committed.is_ok() && !self.accepted.is_empty();
-        self.answer(committed, recorded);
+        let told = match is_planted(Bug::AcknowledgeQueued) {
+            true => Ok(()),
+            false => committed,
+        };
+        self.answer(told, recorded);
         // Only after the answers have left: making room for the index is not what callers wait for.
         if changed {
             self.close_full_part();
@@ -246,7 +269,7 @@ impl Committer {
         } in self.answers.drain(..)
         {
             let outcome = match &committed {
-                Err(error) if depends => Err(error.clone()),
+                Err(error) if depends && !is_planted(Bug::AnswerPastFailedGroup) => Err(error.clone()),
                 _ => outcome,
             };
             reply(to, outcome);
@@ -265,6 +288,19 @@ impl Committer {
             other => AppendError::Closed(other.to_string()),
         }
     }
+}
+
+/// The numbered records of a batch, and the others.
+fn apart(batch: &Batch) -> (Batch, Batch) {
+    let (mut numbered, mut others) = (Batch::default(), Batch::default());
+    for record in Batch::records(batch.bytes()) {
+        let body = &batch.bytes()[record.body..record.end];
+        match record.is_numbered {
+            true => numbered.push_numbered(|bytes| bytes.extend_from_slice(body)),
+            false => others.push_unnumbered(|bytes| bytes.extend_from_slice(body)),
+        }
+    }
+    (numbered, others)
 }
 
 /// A caller that is gone does not want the answer.

@@ -14,8 +14,10 @@ use annals_core::position::{Position, Revision};
 use annals_core::query::Query;
 use annals_core::time::Timestamp;
 use annals_log::Batch;
+use annals_log::bug::is_planted;
 use bytes::Bytes;
 
+use crate::bug::Bug;
 use crate::core::Core;
 use crate::fetch::{self, Wanted};
 use crate::index::Range;
@@ -142,8 +144,11 @@ impl Before<'_> {
 
     fn check_no_match(&self, number: usize, query: &Query, from: Position) -> Result<(), AppendError> {
         let range = Range {
-            from: from.get(),
-            to: u64::MAX,
+            from: from.get() + u64::from(is_planted(Bug::SkipEventAtBoundary)),
+            to: match is_planted(Bug::MissInFlight) {
+                true => self.core.state.read().end(),
+                false => u64::MAX,
+            },
             direction: Direction::Forward,
         };
         let found = self.core.ask(|core| core.select(query, range, 1));

@@ -43,6 +43,7 @@
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
+pub mod bug;
 mod index;
 mod record;
 mod admit;

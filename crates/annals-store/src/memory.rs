@@ -40,6 +40,8 @@ struct Shared {
 struct History {
     events: Vec<RecordedEvent>,
     marks: BTreeMap<MarkKey, Bytes>,
+    /// When the newest append was recorded, also one of marks alone.
+    newest: Timestamp,
 }
 
 impl MemoryStore {
@@ -164,7 +166,8 @@ impl History {
     }
 
     fn push(&mut self, append: Append, now: Timestamp) -> Appended {
-        let recorded = self.events.last().map_or(now, |newest| newest.recorded.max(now));
+        let recorded = now.max(self.newest);
+        self.newest = recorded;
         let (first, count) = (self.end(), append.events.len() as u64);
         for event in append.events {
             self.events.push(RecordedEvent {

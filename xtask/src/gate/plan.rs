@@ -93,10 +93,16 @@ pub(super) enum Work {
 }
 
 /// Packages whose long tests run in release, with the reason.
-const IN_RELEASE: &[(&str, &str)] = &[(
-    "annals-cli",
-    "its long tests kill and feed real nodes; a debug build spends minutes on checksums alone",
-)];
+const IN_RELEASE: &[(&str, &str)] = &[
+    (
+        "annals-cli",
+        "its long tests kill and feed real nodes; a debug build spends minutes on checksums alone",
+    ),
+    (
+        "annals-store",
+        "its long tests open hundreds of thousands of images of a disk",
+    ),
+];
 
 /// The project in Python.
 const IN_PYTHON: &str = "examples/notifications";

@@ -37,6 +37,53 @@ pub enum Fault {
     NoSpace,
 }
 
+/// An operation that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A file is made.
+    Create,
+    /// A file gets another name.
+    Rename,
+    /// A name is taken away.
+    Remove,
+    /// Names are made durable.
+    FlushDir,
+    /// Bytes are written.
+    Write,
+    /// Bytes are written and flushed in one.
+    WriteFlushed,
+    /// Zeros are written.
+    Allocate,
+    /// A file gets another size.
+    Truncate,
+    /// A file is flushed.
+    Flush,
+}
+
+/// Something that went wrong as it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// What was tried.
+    pub operation: Operation,
+    /// With which file or directory.
+    pub path: PathBuf,
+    /// What went wrong. [`Fault::NoSpace`] also where a limit was reached.
+    pub fault: Fault,
+}
+
+impl Fault {
+    /// Whether this can go wrong with an operation.
+    fn can_hit(self, operation: Operation) -> bool {
+        use Operation::{Allocate, Create, Flush, FlushDir, Rename, Write, WriteFlushed};
+        match self {
+            Self::Refuse => true,
+            Self::CutShort => matches!(operation, Write | WriteFlushed | Allocate),
+            Self::FailFlush => matches!(operation, WriteFlushed | Flush | FlushDir),
+            Self::NoSpace => matches!(operation, Create | Rename | Write | WriteFlushed | Allocate),
+        }
+    }
+}
+
 /// Asked in the middle of a flushed write, after the bytes can be read and before they are durable, with the number
 /// of the operation.
 pub type Probe = Box<dyn Fn(u64) + Send + Sync>;
@@ -57,6 +104,9 @@ struct Inner {
     state: State,
     chance: Option<Chance>,
     faults: BTreeMap<u64, Fault>,
+    /// From this operation on everything that can go wrong so does.
+    faults_from: Option<(u64, Fault)>,
+    hits: Vec<Hit>,
     read_faults: BTreeSet<u64>,
     capacity: Option<u64>,
     cut_at: BTreeSet<u64>,
@@ -116,6 +166,24 @@ impl SimDisk {
         self.inner().faults.insert(operation, fault);
     }
 
+    /// Lets every operation from this number on go wrong, as far as this can go wrong with it.
+    pub fn fail_from(&self, operation: u64, fault: Fault) {
+        self.inner().faults_from = Some((operation, fault));
+    }
+
+    /// Lets nothing go wrong any more: no planned fault, no limit.
+    pub fn heal(&self) {
+        let mut inner = self.inner();
+        inner.faults.clear();
+        inner.read_faults.clear();
+        (inner.faults_from, inner.capacity) = (None, None);
+    }
+
+    /// What went wrong since this was last asked.
+    pub fn take_hits(&self) -> Vec<Hit> {
+        std::mem::take(&mut self.inner().hits)
+    }
+
     /// Lets the read of this number (the first is 0) end in an input/output error.
     pub fn fail_read_at(&self, read: u64) {
         self.inner().read_faults.insert(read);
@@ -166,6 +234,24 @@ impl SimDisk {
         true
     }
 
+    /// Puts other bytes in the place of stored ones, as a write that landed in the wrong place would, or one that was
+    /// lost. `false` if the file does not reach so far.
+    pub fn misplace(&self, path: &Path, at: u64, bytes: &[u8]) -> bool {
+        let mut inner = self.inner();
+        let Some(file) = inner.state.names.get(path).copied() else {
+            return false;
+        };
+        let content = inner.state.files.entry(file).or_default();
+        let at = at as usize;
+        for stored in [&mut content.cached, &mut content.medium] {
+            match Arc::make_mut(stored).get_mut(at..at + bytes.len()) {
+                Some(stored) => stored.copy_from_slice(bytes),
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// The bytes of a file as they can be read now.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let inner = self.inner();
@@ -196,15 +282,45 @@ fn no_space() -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, "simulated: no space left")
 }
 
+/// What an operation is about.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Path(&'a Path),
+    File(FileId),
+}
+
 impl Inner {
     /// Counts one operation, keeps a copy if asked, and says what goes wrong with it.
-    fn begin(&mut self, keep_copy_now: bool) -> (u64, Option<Fault>) {
-        let operation = self.state.operations;
-        if keep_copy_now {
-            self.keep_copy(operation);
+    fn begin(&mut self, operation: Operation, what: What<'_>) -> (u64, Option<Fault>) {
+        let number = self.state.operations;
+        if operation != Operation::WriteFlushed {
+            self.keep_copy(number);
         }
         self.state.operations += 1;
-        (operation, self.faults.remove(&operation))
+        let lasting = self
+            .faults_from
+            .filter(|(from, fault)| number >= *from && fault.can_hit(operation))
+            .map(|(_, fault)| fault);
+        let fault = self.faults.remove(&number).or(lasting);
+        if let Some(fault) = fault {
+            self.hit(operation, what, fault);
+        }
+        (number, fault)
+    }
+
+    fn hit(&mut self, operation: Operation, what: What<'_>, fault: Fault) {
+        let path = match what {
+            What::Path(path) => path.to_owned(),
+            What::File(file) => {
+                let named = self.state.names.iter().find(|(_, other)| **other == file);
+                named.map(|(path, _)| path.clone()).unwrap_or_default()
+            }
+        };
+        self.hits.push(Hit {
+            operation,
+            path,
+            fault,
+        });
     }
 
     fn keep_copy(&mut self, operation: u64) {
@@ -214,15 +330,21 @@ impl Inner {
     }
 
     /// For operations that change names.
-    fn begin_plain(&mut self) -> io::Result<()> {
-        match self.begin(true).1 {
+    fn begin_plain(&mut self, operation: Operation, what: What<'_>) -> io::Result<()> {
+        match self.begin(operation, what).1 {
             None => Ok(()),
             Some(Fault::NoSpace) => Err(no_space()),
             Some(_) => Err(broken()),
         }
     }
 
-    fn write(&mut self, file: FileId, bytes: &[u8], at: u64, fault: Option<Fault>) -> io::Result<()> {
+    fn write(
+        &mut self,
+        (operation, file): (Operation, FileId),
+        bytes: &[u8],
+        at: u64,
+        fault: Option<Fault>,
+    ) -> io::Result<()> {
         match fault {
             Some(Fault::Refuse | Fault::FailFlush) => return Err(broken()),
             Some(Fault::NoSpace) => return Err(no_space()),
@@ -236,6 +358,7 @@ impl Inner {
         let fits = self.room_for(file, at, bytes.len() as u64) as usize;
         self.state.write(file, &bytes[..fits], at as usize);
         if fits < bytes.len() {
+            self.hit(operation, What::File(file), Fault::NoSpace);
             Err(no_space())
         } else {
             Ok(())
@@ -327,7 +450,7 @@ impl Disk for SimDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let mut inner = self.inner();
-        inner.begin_plain()?;
+        inner.begin_plain(Operation::Create, What::Path(path))?;
         if inner.state.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -347,7 +470,7 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.begin_plain()?;
+        inner.begin_plain(Operation::Rename, What::Path(from))?;
         let file = *inner.state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         inner.state.change_names(NameChange::Rename {
             from: from.to_owned(),
@@ -359,7 +482,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.begin_plain()?;
+        inner.begin_plain(Operation::Remove, What::Path(path))?;
         if !inner.state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -369,7 +492,7 @@ impl Disk for SimDisk {
 
     fn flush_dir(&self, dir: &Path) -> io::Result<()> {
         let mut inner = self.inner();
-        match inner.begin(true).1 {
+        match inner.begin(Operation::FlushDir, What::Path(dir)).1 {
             None => {
                 inner.state.flush_names(dir);
                 Ok(())
@@ -433,20 +556,22 @@ impl File for SimFile {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.must_be_writable()?;
         let mut inner = self.disk.inner();
-        let fault = inner.begin(true).1;
-        inner.write(self.file, bytes, at, fault)
+        let operation = Operation::Write;
+        let fault = inner.begin(operation, What::File(self.file)).1;
+        inner.write((operation, self.file), bytes, at, fault)
     }
 
     fn write_at_flushed(&self, bytes: &[u8], at: u64) -> Result<(), WriteError> {
         self.must_be_writable().map_err(WriteError::Write)?;
         let mut inner = self.disk.inner();
-        let (operation, fault) = inner.begin(false);
+        let operation = Operation::WriteFlushed;
+        let (number, fault) = inner.begin(operation, What::File(self.file));
         let write_fault = fault.filter(|fault| *fault != Fault::FailFlush);
-        let written = inner.write(self.file, bytes, at, write_fault);
-        inner.keep_copy(operation);
+        let written = inner.write((operation, self.file), bytes, at, write_fault);
+        inner.keep_copy(number);
         written.map_err(WriteError::Write)?;
         drop(inner);
-        self.ask_probe(operation);
+        self.ask_probe(number);
         let mut inner = self.disk.inner();
         if fault == Some(Fault::FailFlush) {
             inner.state.drop_dirty(self.file);
@@ -459,21 +584,22 @@ impl File for SimFile {
     fn allocate(&self, from: u64, bytes: u64) -> io::Result<()> {
         self.must_be_writable()?;
         let mut inner = self.disk.inner();
-        let fault = inner.begin(true).1;
-        inner.write(self.file, &vec![0; bytes as usize], from, fault)
+        let operation = Operation::Allocate;
+        let fault = inner.begin(operation, What::File(self.file)).1;
+        inner.write((operation, self.file), &vec![0; bytes as usize], from, fault)
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
         self.must_be_writable()?;
         let mut inner = self.disk.inner();
-        inner.begin_plain()?;
+        inner.begin_plain(Operation::Truncate, What::File(self.file))?;
         inner.state.resize(self.file, size as usize);
         Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
         let mut inner = self.disk.inner();
-        match inner.begin(true).1 {
+        match inner.begin(Operation::Flush, What::File(self.file)).1 {
             None => {
                 inner.state.flush(self.file);
                 Ok(())

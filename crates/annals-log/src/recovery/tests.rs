@@ -360,3 +360,23 @@ fn no_bytes_make_it_panic_or_show_what_nobody_wrote() {
     }
     assert!(refused > rounds / 2, "{refused} of {rounds} refused");
 }
+
+#[test]
+fn a_first_segment_whose_name_may_not_be_durable_is_made_again() {
+    // The flush of the directory fails after the first segment got its name: it stays readable and is lost at a cut.
+    for operation in 0..20 {
+        let disk = SimDisk::new(1);
+        disk.fail_at(operation, Fault::FailFlush);
+        let Ok((mut log, _)) = try_open(&disk).or_else(|_| try_open(&disk)) else {
+            panic!("operation {operation}: it does not open a second time")
+        };
+        let mut batch = Batch::default();
+        batch.push_numbered(|body| body.extend_from_slice(b"kept"));
+        let mut group = Group::new();
+        group.add(&batch);
+        if log.writer.commit(&mut group, 0).is_ok() {
+            let (_, seen) = try_open(&disk.crash(1, Survival::Nothing)).unwrap();
+            assert_eq!(seen, 1, "operation {operation}");
+        }
+    }
+}

@@ -115,7 +115,7 @@ fn every_power_cut_leaves_what_was_acknowledged() {
         disk.cut_at(0..400);
         let told = workload(&disk, &mut chance);
         for (cut, frozen) in disk.take_cuts() {
-            let mode = Survival::ALL[chance.below(6) as usize];
+            let mode = Survival::ALL[chance.below(Survival::ALL.len() as u64) as usize];
             let image = frozen.crash(chance.number(), mode);
             let again = image.crash(0, Survival::Everything);
             again.cut_at([chance.below(4)]);

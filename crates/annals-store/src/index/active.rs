@@ -19,6 +19,7 @@ use annals_core::mark::{Mark, MarkKey};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use annals_log::Milestone;
+use annals_log::bug::is_planted;
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -34,6 +35,7 @@ use super::span::Span;
 use super::stretch::Stretch;
 use super::term::TermKind;
 use super::trouble::Trouble;
+use crate::bug::Bug;
 use chunked::Chunked;
 use dictionary::{Dictionary, TermId};
 use ids::Ids;
@@ -239,7 +241,9 @@ impl Active {
             self.ids.pop();
         }
         while let Some(term) = self.pending_terms.pop() {
-            if let Some(postings) = self.postings.get_mut(term as usize) {
+            if let Some(postings) = self.postings.get_mut(term as usize)
+                && !is_planted(Bug::KeepWithdrawnTerms)
+            {
                 postings.pop();
             }
         }
@@ -335,10 +339,17 @@ impl Active {
         self.places.count_at(moment)
     }
 
+    fn known_to_file(&self, term: TermId) -> &[u32] {
+        match self.postings(term).all() {
+            [rest @ .., last] if last + 1 == self.durable() && is_planted(Bug::ForgetLastOfPart) => rest,
+            all => all,
+        }
+    }
+
     /// Every term, in order of kind and bytes, with its positions. Only where nothing is pending.
     pub(super) fn sorted_terms(&self) -> impl Iterator<Item = (&[u8], &[u32])> {
         let mut terms: Vec<_> = (0..self.terms.len() as TermId)
-            .map(|term| (self.terms.stored(term), self.postings(term).all()))
+            .map(|term| (self.terms.stored(term), self.known_to_file(term)))
             .filter(|(_, positions)| !positions.is_empty())
             .collect();
         terms.sort_unstable_by_key(|(stored, _)| *stored);

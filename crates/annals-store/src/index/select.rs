@@ -8,10 +8,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use annals_core::query::{Query, QueryItem};
+use annals_log::bug::is_planted;
 
 use super::list::{List, Local};
 use super::term::TermKind;
 use super::trouble::Trouble;
+use crate::bug::Bug;
 
 /// Where the lists of one part of the index are.
 pub(super) trait Lists {
@@ -108,6 +110,12 @@ fn walk<L: Lists>(lists: &L, item: &QueryItem, range: Local) -> Result<Option<Wa
     }
     if types.is_empty() && !names.is_empty() {
         return Ok(None);
+    }
+    if is_planted(Bug::AnyTagForAll)
+        && (others.len() > 1 && names.is_empty())
+        && others.iter().any(|list| list.remaining() == 1)
+    {
+        types = std::mem::take(&mut others);
     }
     let every = others.is_empty() && types.is_empty();
     let (drivers, types) = choose(&mut others, types);

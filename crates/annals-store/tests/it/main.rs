@@ -11,8 +11,8 @@ mod faults;
 mod index;
 /// Reading that lends.
 mod lend;
-/// Power cuts, judged by an oracle.
-mod crash;
+/// Harnesses with oracles of their own, and the bugs they must find.
+mod torture;
 /// What only the embedded store has: folders, locks, reopening.
 mod embedded;
 /// Backups, and stores made of them.

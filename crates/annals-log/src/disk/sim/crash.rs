@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::chance::Chance;
-use super::state::{Change, Content, State};
+use super::state::{Change, Content, SECTOR, State};
 
 /// Which of the changes that were not flushed survive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,17 +23,21 @@ pub enum Survival {
     Shuffled,
     /// Names and sizes without contents: files are long and full of zeros.
     SizeAhead,
+    /// Names and sizes without contents, and where a file grew there is what these sectors held before they were its
+    /// own: bytes of other files.
+    Stale,
 }
 
 impl Survival {
     /// Every mode.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Nothing,
         Self::Everything,
         Self::Prefix,
         Self::Random,
         Self::Shuffled,
         Self::SizeAhead,
+        Self::Stale,
     ];
 }
 
@@ -55,7 +59,7 @@ impl Verdict {
             Survival::Prefix => stamp <= self.newest,
             Survival::Random => self.chance.one_in(2),
             Survival::Shuffled => self.chance.below(1 << 32) < self.share,
-            Survival::SizeAhead => !is_content,
+            Survival::SizeAhead | Survival::Stale => !is_content,
         }
     }
 }
@@ -72,7 +76,10 @@ pub(super) fn after_cut(state: &State, mode: Survival, seed: u64) -> State {
     }
     let mut image = State::default();
     for file in names.values() {
-        let medium = content_after(&state.files[file], &mut verdict);
+        let mut medium = content_after(&state.files[file], &mut verdict);
+        if mode == Survival::Stale {
+            fill_with_stale(&mut medium, &state.files[file], state);
+        }
         image.files.insert(
             *file,
             Content {
@@ -94,12 +101,24 @@ fn content_after(content: &Content, verdict: &mut Verdict) -> Arc<Vec<u8>> {
     }
     let mut medium = content.medium.as_ref().clone();
     for stamped in &content.pending {
-        let is_content = matches!(stamped.change, Change::Sector { .. });
-        if verdict.survives(stamped.stamp, is_content) {
-            stamped.change.apply(&mut medium);
-        }
+        let is_content = matches!(stamped.change, Change::Sectors { .. });
+        let survives = |piece| verdict.survives(stamped.stamp + piece, is_content);
+        stamped.change.apply_some(&mut medium, survives);
     }
     Arc::new(medium)
+}
+
+/// Where a file grew and was not flushed: sectors of the largest file there is, as if they had been recycled.
+fn fill_with_stale(medium: &mut Arc<Vec<u8>>, content: &Content, state: &State) {
+    let known = content.medium.len().next_multiple_of(SECTOR);
+    let stale = state.files.values().map(|other| &other.medium);
+    let Some(stale) = stale.max_by_key(|bytes| bytes.len()) else {
+        return;
+    };
+    let end = medium.len().min(stale.len());
+    if known < end {
+        Arc::make_mut(medium)[known..end].copy_from_slice(&stale[known..end]);
+    }
 }
 
 fn verdict(state: &State, mode: Survival, seed: u64) -> Verdict {
@@ -109,7 +128,8 @@ fn verdict(state: &State, mode: Survival, seed: u64) -> Verdict {
         state
             .files
             .values()
-            .flat_map(|content| content.pending.iter().map(|stamped| stamped.stamp)),
+            .flat_map(|content| &content.pending)
+            .flat_map(|stamped| (0..stamped.change.pieces()).map(move |piece| stamped.stamp + piece)),
     );
     stamps.sort_unstable();
     let kept = chance.below(stamps.len() as u64 + 1) as usize;

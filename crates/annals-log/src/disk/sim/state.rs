@@ -30,8 +30,9 @@ pub(super) struct Stamped<T> {
 /// A change of one file.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    /// One sector, as it was to read after a write; shorter where the file ends.
-    Sector { number: usize, bytes: Arc<[u8]> },
+    /// Sectors side by side, as they were to read after a write; the last one is shorter where the file ends. Each has
+    /// a stamp of its own, one after the other.
+    Sectors { first: usize, bytes: Arc<[u8]> },
     /// A new size.
     Size(usize),
 }
@@ -70,21 +71,45 @@ fn resize(bytes: &mut Vec<u8>, size: usize) {
 }
 
 impl Change {
-    pub(super) fn apply(&self, bytes: &mut Vec<u8>) {
+    /// How many pieces of it survive or not, each by itself.
+    pub(super) fn pieces(&self) -> u64 {
         match self {
-            Self::Size(size) => resize(bytes, *size),
-            Self::Sector {
-                number,
-                bytes: sector,
-            } => {
-                // A sector beyond the size the medium knows cannot be found there.
-                let start = number * SECTOR;
-                let end = (start + sector.len()).min(bytes.len());
-                if start < end {
-                    bytes[start..end].copy_from_slice(&sector[..end - start]);
+            Self::Size(_) => 1,
+            Self::Sectors { bytes, .. } => bytes.len().div_ceil(SECTOR) as u64,
+        }
+    }
+
+    /// Applies those pieces that are asked for, by their numbers.
+    pub(super) fn apply_some(&self, content: &mut Vec<u8>, mut survives: impl FnMut(u64) -> bool) {
+        match self {
+            Self::Size(size) => {
+                if survives(0) {
+                    resize(content, *size);
+                }
+            }
+            Self::Sectors { first, bytes } => {
+                for (number, sector) in bytes.chunks(SECTOR).enumerate() {
+                    if survives(number as u64) {
+                        put(content, (first + number) * SECTOR, sector);
+                    }
                 }
             }
         }
+    }
+
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Self::Size(size) => resize(content, *size),
+            Self::Sectors { first, bytes } => put(content, first * SECTOR, bytes),
+        }
+    }
+}
+
+/// Bytes beyond the size the medium knows cannot be found there.
+fn put(content: &mut [u8], at: usize, bytes: &[u8]) {
+    let end = (at + bytes.len()).min(content.len());
+    if at < end {
+        content[at..end].copy_from_slice(&bytes[..end - at]);
     }
 }
 
@@ -148,23 +173,22 @@ impl State {
         if end > self.files[&file].cached.len() {
             self.resize(file, end);
         }
-        let first_stamp = self.stamp;
+        if bytes.is_empty() {
+            return;
+        }
         let content = self.files.entry(file).or_default();
         let cached = Arc::make_mut(&mut content.cached);
         cached[at..end].copy_from_slice(bytes);
-        let mut stamp = first_stamp;
-        for number in at / SECTOR..end.div_ceil(SECTOR) {
-            let sector = &cached[number * SECTOR..((number + 1) * SECTOR).min(cached.len())];
-            stamp += 1;
-            content.pending.push(Stamped {
-                stamp,
-                change: Change::Sector {
-                    number,
-                    bytes: sector.into(),
-                },
-            });
-        }
-        self.stamp = stamp;
+        let (first, last) = (at / SECTOR, end.div_ceil(SECTOR));
+        let sectors = &cached[first * SECTOR..(last * SECTOR).min(cached.len())];
+        content.pending.push(Stamped {
+            stamp: self.stamp + 1,
+            change: Change::Sectors {
+                first,
+                bytes: sectors.into(),
+            },
+        });
+        self.stamp += (last - first) as u64;
     }
 
     pub(super) fn resize(&mut self, file: FileId, size: usize) {

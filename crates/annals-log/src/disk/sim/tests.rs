@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::{Access, Disk, LockError, WriteError};
-use super::{Fault, SimDisk, Survival};
+use super::{Fault, Operation, SimDisk, Survival};
 
 fn path() -> &'static Path {
     Path::new("dir/file")
@@ -187,4 +187,57 @@ fn a_file_opened_to_read_cannot_be_written() {
     assert_eq!(file.read_at(&mut [0; 9], 0).unwrap(), 3);
     assert!(disk.rot(path(), 1, 0xFF));
     assert_eq!(disk.content(path()).unwrap()[1], b'b' ^ 0xFF);
+}
+
+#[test]
+fn a_lasting_fault_hits_what_it_can_until_it_is_mended() {
+    let disk = SimDisk::new(1);
+    disk.create_dir(dir()).unwrap();
+    disk.fail_from(1, Fault::FailFlush);
+    let file = disk.create(path()).unwrap();
+    file.write_at(&[1; 600], 0).unwrap();
+    assert!(file.flush().is_err() && file.flush().is_err() && disk.flush_dir(dir()).is_err());
+    let hits = disk.take_hits();
+    let operations: Vec<_> = hits.iter().map(|hit| hit.operation).collect();
+    assert_eq!(
+        operations,
+        [Operation::Flush, Operation::Flush, Operation::FlushDir]
+    );
+    assert!(hits.iter().all(|hit| hit.fault == Fault::FailFlush));
+    assert_eq!(hits[0].path, path());
+    disk.heal();
+    file.flush().unwrap();
+    assert!(disk.take_hits().is_empty());
+}
+
+#[test]
+fn where_a_file_grew_there_may_be_bytes_of_another_one() {
+    let disk = SimDisk::new(1);
+    disk.place(Path::new("d/old"), &[7; 2_048]);
+    let file = disk.create(path()).unwrap();
+    file.allocate(0, 1_024).unwrap();
+    disk.flush_dir(dir()).unwrap();
+    assert_eq!(
+        disk.crash(1, Survival::Stale).content(path()).unwrap(),
+        [7; 1_024]
+    );
+    assert_eq!(
+        disk.crash(1, Survival::SizeAhead).content(path()).unwrap(),
+        [0; 1_024]
+    );
+    file.flush().unwrap();
+    assert_eq!(
+        disk.crash(1, Survival::Stale).content(path()).unwrap(),
+        [0; 1_024]
+    );
+}
+
+#[test]
+fn bytes_can_be_put_where_they_do_not_belong() {
+    let disk = SimDisk::new(1);
+    disk.place(path(), &[1; 8]);
+    assert!(disk.misplace(path(), 2, &[9; 3]));
+    assert!(!disk.misplace(path(), 6, &[9; 3]) && !disk.misplace(dir(), 0, &[9]));
+    let found = disk.crash(1, Survival::Nothing).content(path()).unwrap();
+    assert_eq!(found, [1, 1, 9, 9, 9, 1, 1, 1]);
 }

@@ -226,4 +226,14 @@ pub(super) async fn recorded_time_never_decreases(rig: Rig) {
         .map(|event| event.recorded.as_micros())
         .collect();
     assert_eq!(stored, recorded);
+    // A commit of marks alone has a time, too.
+    rig.clock.set(90);
+    let alone = Append {
+        marks: vec![set(&MarkKey::new("a", "b"), "c")],
+        ..Append::default()
+    };
+    assert_eq!(rig.append(alone).await.recorded.as_micros(), 90);
+    rig.clock.set(80);
+    let behind = rig.append(of(some(9, 1, &[]))).await;
+    assert_eq!(behind.recorded.as_micros(), 90);
 }

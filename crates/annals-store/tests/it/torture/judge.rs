@@ -8,7 +8,7 @@ use annals_core::id::EventId;
 use annals_core::port::store::{Append, Direction, EventStore, Read, ReadError};
 use annals_core::position::Position;
 use annals_core::query::Query;
-use annals_log::FrameHeader;
+use annals_log::{FRAME_HEADER_BYTES, FrameHeader};
 use annals_store::disk::Disk;
 use annals_store::disk::sim::chance::Chance;
 use annals_store::disk::sim::{SimDisk, Survival};
@@ -16,8 +16,10 @@ use annals_store::{EmbeddedStore, Finding, OpenError};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::chosen::{query, tag};
+use super::marks::{Mark, reached, reached_if};
 use super::oracle::Model;
-use super::workload::{Epoch, StepClock, contents, dir, now, open, query, tag};
+use super::workload::{Epoch, PART_EVENTS, StepClock, contents, dir, now, open, open_with_parts};
 
 /// A model in few words.
 pub(super) fn shape(model: &Model) -> String {
@@ -33,7 +35,13 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
     if spoiled {
         spoil_index(disk, chance);
     }
-    let store = open(disk, clock()).map_err(|error| format!("it does not open: {error}"))?;
+    note_files(disk, epoch);
+    let before = chance.one_in(8).then(|| disk.crash(0, Survival::Everything));
+    // Most time goes into making files of the index: that is left to some.
+    let part_events_max = if chance.one_in(6) { PART_EVENTS } else { 1_000 };
+    let store = open_with_parts(disk, clock(), part_events_max);
+    let store = store.map_err(|error| format!("it does not open: {error}"))?;
+    note_opening(before.as_ref(), &store);
     let found = contents(&store)?;
     let allowed = [Some(&epoch.sure), epoch.maybe.as_ref()];
     let same = |model: &&Arc<Model>| model.events == found.events && model.marks == found.marks;
@@ -48,6 +56,14 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
             shape(&found)
         ));
     };
+    if epoch.maybe.is_some() {
+        let survived = !Arc::ptr_eq(model, &epoch.sure);
+        reached(if survived {
+            Mark::InFlightSurvived
+        } else {
+            Mark::InFlightLost
+        });
+    }
     index_equals_scan(&store, model, chance)?;
     if chance.one_in(4) {
         let report = store.verify().map_err(|error| error.to_string())?;
@@ -63,7 +79,7 @@ pub(super) fn image(disk: &SimDisk, epoch: &Epoch, chance: &mut Chance) -> Resul
     if let Some(disk) = rotten {
         rot(&disk, model, chance)?;
     }
-    goes_on(disk, store, model)
+    goes_on(disk, store, model, part_events_max)
 }
 
 /// Damages or takes away one file of the index: nobody may notice.
@@ -75,6 +91,7 @@ fn spoil_index(disk: &SimDisk, chance: &mut Chance) {
     };
     let file = folder.join(name);
     let bytes = disk.content(&file).unwrap_or_default();
+    reached(Mark::IndexFileSpoiled);
     disk.remove(&file).unwrap();
     match chance.below(4) {
         0 => {}
@@ -86,22 +103,128 @@ fn spoil_index(disk: &SimDisk, chance: &mut Chance) {
     }
 }
 
-/// One flipped bit in a frame that later ones vouch for: the store refuses to open, untouched, or it fails the reads that
+/// What of the files of an image is rare.
+fn note_files(disk: &SimDisk, epoch: &Epoch) {
+    let names = disk.list(dir()).unwrap_or_default();
+    reached_if(names.is_empty(), Mark::NothingThere);
+    for name in names.iter().filter(|name| name.ends_with(".seg.tmp")) {
+        reached(Mark::HalfMadeSegment);
+        reached_if(epoch.maybe.is_some(), Mark::HalfMadeSegmentWithGroupInFlight);
+        let content = disk.content(&dir().join(name)).unwrap_or_default();
+        let is_blank = content.iter().all(|byte| *byte == 0);
+        reached_if(is_blank && !content.is_empty(), Mark::HalfMadeSegmentOfZeros);
+        // Frames begin behind the header, and this file never had any.
+        let is_stale = content.iter().skip(512).any(|byte| *byte != 0);
+        reached_if(is_stale, Mark::HalfMadeSegmentOfStaleBytes);
+    }
+    for name in disk.list(&dir().join("index")).unwrap_or_default() {
+        reached_if(name.ends_with(".tmp"), Mark::HalfMadeIndexFile);
+    }
+}
+
+/// What of an opening is rare; with the disk as it was before.
+fn note_opening(before: Option<&SimDisk>, store: &EmbeddedStore) {
+    let report = store.recovery();
+    reached_if(report.sealed, Mark::EndedInSeal);
+    reached_if(report.frames == 0 && report.cut_bytes > 0, Mark::TornToNothing);
+    let with_index = report.known_frames > 0;
+    reached(if with_index {
+        Mark::OpenedWithIndexFiles
+    } else {
+        Mark::OpenedWithoutIndexFiles
+    });
+    let Some(before) = before else { return };
+    let is_segment = |name: &&String| name.ends_with(".seg");
+    let segments = before
+        .list(dir())
+        .unwrap_or_default()
+        .iter()
+        .filter(is_segment)
+        .count();
+    reached_if(
+        segments > report.segments as usize,
+        Mark::MadeAheadSegmentTakenAway,
+    );
+    if let Some((file, at)) = &report.cut_at {
+        let content = before.content(file).unwrap_or_default();
+        let from = *at as usize;
+        let head = &content[from..content.len().min(from + FRAME_HEADER_BYTES)];
+        let first_half = (512 - from % 512).min(head.len());
+        let blank = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        reached(
+            match (
+                blank(head),
+                blank(&head[..first_half]) || blank(&head[first_half..]),
+            ) {
+                (true, _) => Mark::TornWithoutHeader,
+                (_, true) if first_half < head.len() => Mark::TornInsideHeader,
+                _ => Mark::TornBehindHeader,
+            },
+        );
+    }
+    let read = annals_log::open_read_only(Arc::new(before.clone()), dir(), &mut |_| Ok(()));
+    let Ok((reader, report)) = read else { return };
+    reached_if(report.withheld_frames > 0, Mark::LastFrameWithheldFromReaders);
+    for frame in reader.frames().flatten() {
+        let file = dir().join(format!("{:010}.seg", frame.header.segment));
+        let size = before.content(&file).map_or(0, |bytes| bytes.len() as u64);
+        let end = frame.header.place + frame.header.frame_bytes();
+        reached_if(end == size, Mark::SegmentFilledToTheLastByte);
+    }
+}
+
+/// Damages a frame, and says how.
+fn damage(disk: &SimDisk, frame: &FrameHeader, other: &FrameHeader, chance: &mut Chance) -> Option<String> {
+    let file = |frame: &FrameHeader| dir().join(format!("{:010}.seg", frame.segment));
+    let (path, bytes) = (file(frame), frame.frame_bytes() as usize);
+    let (what, at) = match chance.below(4) {
+        0 => {
+            disk.misplace(&path, frame.place, &vec![0; bytes]);
+            reached(Mark::FrameLost);
+            ("a lost frame", frame.place)
+        }
+        1 => {
+            let content = disk.content(&file(other))?;
+            let (from, copied) = (other.place as usize, bytes.min(other.frame_bytes() as usize));
+            if (other.segment, other.place) == (frame.segment, frame.place) {
+                return None;
+            }
+            disk.misplace(&path, frame.place, &content[from..from + copied]);
+            reached(Mark::FrameMisplaced);
+            ("another frame", frame.place)
+        }
+        _ => {
+            let at = frame.place + chance.below(bytes as u64);
+            disk.rot(&path, at, 1 << chance.below(8));
+            reached(Mark::BitFlipped);
+            ("a flipped bit", at)
+        }
+    };
+    let place = frame.place;
+    Some(format!(
+        "{what} in {} at byte {at}, in the frame at {place}",
+        path.display()
+    ))
+}
+
+/// Damage in a frame that later ones vouch for: the store refuses to open, untouched, or it fails the reads that
 /// touch it, if its index knows the frame; and verify names it.
 fn rot(disk: &SimDisk, model: &Model, chance: &mut Chance) -> Result<(), String> {
     let read = annals_log::open_read_only(Arc::new(disk.clone()), dir(), &mut |_| Ok(()));
     let Ok((reader, _)) = read else { return Ok(()) };
     let frames: Vec<_> = reader.frames().map(|frame| frame.unwrap().header).collect();
     // What is read only has a witness, but a seal at the end has none and holds nothing.
-    let Some(frame) = frames.get(chance.below(frames.len().saturating_sub(1) as u64) as usize) else {
+    let [witnessed @ .., _] = &frames[..] else {
         return Ok(());
     };
-    if frames.len() < 2 {
+    let Some(frame) = witnessed.get(chance.below(witnessed.len() as u64) as usize) else {
         return Ok(());
-    }
+    };
+    let other = &frames[chance.below(frames.len() as u64) as usize];
     let file = dir().join(format!("{:010}.seg", frame.segment));
-    let at = frame.place + chance.below(frame.frame_bytes());
-    disk.rot(&file, at, 1 << chance.below(8));
+    let Some(what) = damage(disk, frame, other, chance) else {
+        return Ok(());
+    };
     if chance.one_in(2) {
         // Without an index everything is read at opening.
         let folder = dir().join("index");
@@ -110,15 +233,12 @@ fn rot(disk: &SimDisk, model: &Model, chance: &mut Chance) -> Result<(), String>
         }
     }
     let operations = disk.operations();
-    let what = format!(
-        "a flipped bit in {} at byte {at}, in the frame at {}",
-        file.display(),
-        frame.place
-    );
     let opened = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir());
     match opened {
         Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => match open(disk, clock()) {
-            Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {}
+            Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {
+                reached(Mark::DamageRefusedAtOpening);
+            }
             other => return Err(format!("{what}: expected a refusal, found {other:?}")),
         },
         Err(other) => return Err(format!("{what}: expected a refusal, found {other:?}")),
@@ -149,7 +269,9 @@ fn told_when_read(store: &EmbeddedStore, model: &Model, frame: &FrameHeader) -> 
         let read = Read::new(Query::all(), Position::new(position)).to(Position::new(position + 1));
         match now(store.read(read)) {
             Ok(page) if page.events == [expected.clone()] => {}
-            Err(ReadError::Corrupt(_)) if (frame.first..frame.end()).contains(&position) => {}
+            Err(ReadError::Corrupt(_)) if (frame.first..frame.end()).contains(&position) => {
+                reached(Mark::DamageToldByRead);
+            }
             other => return Err(format!("position {position} answers {other:?}")),
         }
     }
@@ -196,12 +318,7 @@ fn index_equals_scan(store: &EmbeddedStore, model: &Model, chance: &mut Chance) 
             ..Read::new(query.clone(), Position::ZERO)
         };
         let page = now(store.read(read)).map_err(|error| error.to_string())?;
-        let mut expected: Vec<_> = model
-            .events
-            .iter()
-            .filter(|stored| query.matches(&stored.event))
-            .cloned()
-            .collect();
+        let mut expected: Vec<_> = model.select(&query).cloned().collect();
         if direction == Direction::Backward {
             expected.reverse();
         }
@@ -224,7 +341,7 @@ fn index_equals_scan(store: &EmbeddedStore, model: &Model, chance: &mut Chance) 
 }
 
 /// Appends once more, cuts the power in the worst way, and finds everything again: what was served once stays.
-fn goes_on(disk: &SimDisk, store: EmbeddedStore, model: &Model) -> Result<(), String> {
+fn goes_on(disk: &SimDisk, store: EmbeddedStore, model: &Model, part_events_max: u32) -> Result<(), String> {
     let event = NewEvent {
         id: EventId::from_uuid(Uuid::from_u128(u128::MAX)),
         event_type: EventType::from_static("again"),
@@ -255,7 +372,8 @@ fn goes_on(disk: &SimDisk, store: EmbeddedStore, model: &Model) -> Result<(), St
     }
     let after = disk.crash(1, Survival::Nothing);
     drop(store);
-    let store = open(&after, clock()).map_err(|error| format!("it does not open a second time: {error}"))?;
+    let store = open_with_parts(&after, clock(), part_events_max);
+    let store = store.map_err(|error| format!("it does not open a second time: {error}"))?;
     let found = contents(&store)?;
     let (last, before) = found.events.split_last().ok_or("nothing is left")?;
     if before == model.events && found.marks == model.marks && last.event == event {

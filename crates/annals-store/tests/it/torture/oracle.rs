@@ -4,14 +4,35 @@
 use std::collections::BTreeMap;
 
 use annals_core::condition::{Condition, Conflict};
-use annals_core::event::RecordedEvent;
+use annals_core::event::{NewEvent, RecordedEvent};
 use annals_core::id::EventId;
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{Append, Appended};
 use annals_core::position::{Position, Revision};
+use annals_core::query::Query;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
+
+/// Whether an event is among those asked for.
+pub(super) fn matches(query: &Query, event: &NewEvent) -> bool {
+    let fits = |item: &annals_core::query::QueryItem| {
+        let tags = item
+            .tags
+            .iter()
+            .all(|wanted| event.tags.iter().any(|tag| tag.as_str() == wanted.as_str()));
+        let of_type = item.types.is_empty()
+            || item
+                .types
+                .iter()
+                .any(|name| name.as_str() == event.event_type.as_str());
+        let request = item
+            .correlation
+            .is_none_or(|wanted| event.metadata.correlation == Some(wanted));
+        tags && of_type && request
+    };
+    query.items().is_empty() || query.items().iter().any(fits)
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Model {
@@ -40,6 +61,14 @@ impl Model {
             .filter(|stored| stored.event.tags.contains(tag))
             .count() as u64;
         count.checked_sub(1).map(Revision::new)
+    }
+
+    /// What matches, in order.
+    pub(super) fn select<'a>(
+        &'a self,
+        query: &'a Query,
+    ) -> impl DoubleEndedIterator<Item = &'a RecordedEvent> {
+        self.events.iter().filter(|stored| matches(query, &stored.event))
     }
 
     /// The time the next commit group is recorded at.
@@ -115,7 +144,7 @@ impl Model {
         match condition {
             Condition::NoMatch { query, from } => {
                 let in_the_way =
-                    |stored: &&RecordedEvent| stored.position >= *from && query.matches(&stored.event);
+                    |stored: &&RecordedEvent| stored.position >= *from && matches(query, &stored.event);
                 self.events.iter().find(in_the_way).map(|stored| Conflict::Match {
                     condition: number,
                     from: *from,
