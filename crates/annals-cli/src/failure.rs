@@ -158,7 +158,7 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Corrupt(_) => failure.hint(verify()),
             OpenError::InUse { .. } => failure.hint(OTHER_FOLDER),
-            OpenError::NewerFormat { .. } => failure.hint("use the program that wrote it, or a newer one"),
+            OpenError::NewerFormat { .. } | OpenError::UnknownFeature { .. } => failure.hint("use the program that wrote it, or a newer one"),
             _ => failure,
         }
     }

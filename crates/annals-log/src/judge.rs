@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bug::{self, Bug};
-use crate::frame::{ALIGNMENT, FORMAT, Frame, FrameHeader, FrameKind};
-use crate::load::{Files, OpenError, damaged, io_failed};
+use crate::frame::{ALIGNMENT, Frame, FrameHeader, FrameKind};
+use crate::load::{Files, OpenError, damaged, io_failed, newer};
 use crate::scan::{Step, Walk};
 use crate::segment::{FIRST_FRAME, Segment};
 
@@ -149,15 +149,7 @@ impl<'a> Scan<'a> {
                     self.frame(frame, place)?;
                     continue;
                 }
-                Step::Newer(found) => {
-                    let file = segment.path.clone();
-                    let newer = OpenError::NewerFormat {
-                        file,
-                        found,
-                        supported: FORMAT,
-                    };
-                    return Err(newer.into());
-                }
+                Step::Foreign(foreign) => return Err(newer(segment.path.clone(), foreign).into()),
                 Step::End => Stop {
                     segment: segment.number,
                     place,

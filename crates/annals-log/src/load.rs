@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::damage::Damage;
 use crate::disk::LockError;
-use crate::frame::FORMAT;
+use crate::frame::{FORMAT, Foreign};
 use crate::handles::Handles;
 use crate::scan::Walk;
 use crate::segment::{self, FIRST_FRAME, FileName, HeaderLook, Segment, SegmentHeader};
@@ -40,6 +40,25 @@ pub enum OpenError {
         found: u16,
         /// The newest format this build reads.
         supported: u16,
+    },
+    /// A newer build wrote it, in this format, with something this build does not know. Open it with that one.
+    #[error("{} has {found}, which this build does not know; nothing was changed", file.display())]
+    UnknownFeature {
+        /// Which file.
+        file: PathBuf,
+        /// What is not known.
+        found: String,
+    },
+    /// It has format 0, which builds before the first release wrote. Export its events with the build that wrote it, and
+    /// import them with this one.
+    #[error(
+        "{} has format 0, which was never released; export its events with the build that wrote it and import them \
+         with this one; nothing was changed",
+        file.display()
+    )]
+    UnreleasedFormat {
+        /// Which file.
+        file: PathBuf,
     },
     /// The disk refused something. Mend it and open again.
     #[error("cannot {doing} {}: {source}", path.display())]
@@ -153,13 +172,8 @@ fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Resul
     file.read_at(&mut head, 0).map_err(io_failed("read", &path))?;
     let header = match SegmentHeader::look(&head) {
         HeaderLook::Header(header) => header,
-        HeaderLook::Newer(found) => {
-            return Err(OpenError::NewerFormat {
-                file: path,
-                found,
-                supported: FORMAT,
-            });
-        }
+        HeaderLook::Foreign(foreign) => return Err(newer(path, foreign)),
+        HeaderLook::Unreleased => return Err(OpenError::UnreleasedFormat { file: path }),
         HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
         HeaderLook::Blank if last && is_blank(number, &path, size, &files.handles)? => {
             files.unfinished.push(path);
@@ -210,6 +224,18 @@ fn is_blank(number: u32, path: &Path, size: u64, handles: &Arc<Handles>) -> Resu
     };
     let survey = Walk::new(Arc::new(segment), 0, 0, size).survey();
     Ok(survey.map_err(io_failed("read", path))?.written_to.is_none())
+}
+
+/// The refusal of what a newer build wrote.
+pub(crate) fn newer(file: PathBuf, foreign: Foreign) -> OpenError {
+    match foreign {
+        Foreign::Format(found) => OpenError::NewerFormat {
+            file,
+            found,
+            supported: FORMAT,
+        },
+        Foreign::Feature(found) => OpenError::UnknownFeature { file, found },
+    }
 }
 
 /// An error that names a place.

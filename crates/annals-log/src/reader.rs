@@ -221,9 +221,7 @@ impl Reader {
     fn damaged_step(&self, place: Place, step: Step) -> ReadError {
         match step {
             Step::Bad(expected, found) => self.damaged(place, expected, found),
-            Step::Newer(format) => {
-                self.damaged(place, "a frame of a known format", format!("format {format}"))
-            }
+            Step::Foreign(foreign) => self.damaged(place, "a frame this build knows", foreign.to_string()),
             Step::End | Step::Frame(_) => self.damaged(place, "a frame", "zeros"),
         }
     }

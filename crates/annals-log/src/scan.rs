@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::frame::{
-    ALIGNMENT, FRAME_HEADER_BYTES, Frame, FrameHeader, Look, MAGIC, Spot, look, wanted_bytes,
+    ALIGNMENT, FRAME_HEADER_BYTES, Foreign, Frame, FrameHeader, Look, MAGIC, Spot, look, wanted_bytes,
 };
 use crate::segment::Segment;
 
@@ -25,7 +25,8 @@ pub(crate) enum Step {
     Frame(Frame),
     /// Zeros, or the end of the file.
     End,
-    Newer(u16),
+    /// What a newer build wrote.
+    Foreign(Foreign),
     Bad(String, String),
 }
 
@@ -211,7 +212,7 @@ fn step_of(look: Look, bytes: Bytes) -> Step {
                 payload,
             })
         }
-        Look::Newer(format) => Step::Newer(format),
+        Look::Foreign(foreign) => Step::Foreign(foreign),
         Look::Bad(expected, found) => Step::Bad(expected, found),
     }
 }

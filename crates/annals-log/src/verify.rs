@@ -227,7 +227,7 @@ impl<'a> Check<'a> {
                     continue;
                 }
                 Step::End => ("a frame".to_owned(), "zeros".to_owned()),
-                Step::Newer(format) => ("a frame of a known format".to_owned(), format!("format {format}")),
+                Step::Foreign(foreign) => ("a frame this build knows".to_owned(), foreign.to_string()),
                 Step::Bad(expected, found) => (expected, found),
             };
             let damage = Damage {

@@ -173,6 +173,25 @@ pub enum OpenError {
         /// The newest format this build reads.
         supported: u16,
     },
+    /// A newer build wrote it, in this format, with something this build does not know. Open it with that one.
+    #[error("{} has {found}, which this build does not know; nothing was changed", file.display())]
+    UnknownFeature {
+        /// Which file.
+        file: PathBuf,
+        /// What is not known.
+        found: String,
+    },
+    /// It has format 0, which builds before the first release wrote. Export its events with the build that wrote it, and
+    /// import them with this one.
+    #[error(
+        "{} has format 0, which was never released; export its events with the build that wrote it and import them \
+         with this one; nothing was changed",
+        file.display()
+    )]
+    UnreleasedFormat {
+        /// Which file.
+        file: PathBuf,
+    },
     /// The disk refused something. Mend it and open again.
     #[error("the disk refused: {0}")]
     Disk(String),
@@ -188,7 +207,9 @@ impl OpenError {
         match self {
             Self::InUse { .. } | Self::Disk(_) => ErrorKind::Unavailable,
             Self::Corrupt(_) => ErrorKind::Corrupt,
-            Self::NewerFormat { .. } => ErrorKind::Invalid,
+            Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::UnreleasedFormat { .. } => {
+                ErrorKind::Invalid
+            }
         }
     }
 }
@@ -210,6 +231,8 @@ impl From<annals_log::OpenError> for OpenError {
                 found,
                 supported,
             },
+            annals_log::OpenError::UnknownFeature { file, found } => Self::UnknownFeature { file, found },
+            annals_log::OpenError::UnreleasedFormat { file } => Self::UnreleasedFormat { file },
             other => Self::Disk(other.to_string()),
         }
     }

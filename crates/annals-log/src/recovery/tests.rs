@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::batch::Batch;
+use crate::checksum::Checksum;
 use crate::damage::Damage;
 use crate::disk::sim::{Fault, SimDisk, Survival};
 use crate::frame::{FORMAT, Frame};
@@ -173,12 +174,67 @@ fn a_newer_format_is_refused_untouched() {
                 found,
                 supported,
             }) => {
-                assert_eq!((named, found, supported), (file(0), u16::from(expected), FORMAT));
+                assert_eq!((named, found, supported), (file(0), u16::from(expected) ^ FORMAT, FORMAT));
             }
             other => panic!("{other:?}"),
         }
         assert_eq!(disk.operations(), before);
     }
+}
+
+/// Changes a byte behind a checksum and makes the checksum right again, as another build would have written it.
+fn rewrite(disk: &SimDisk, (at, byte): (usize, u8), (from, to): (usize, usize), salted: bool) {
+    let mut content = disk.content(&file(0)).unwrap();
+    content[at] = byte;
+    let (before, behind, checksum) = match salted {
+        false => (from..from + 12, from + 16..to, from + 12),
+        true => (from..from + 8, from + 12..to, from + 8),
+    };
+    let salt = content[24..32].to_vec();
+    let sum = Checksum::new()
+        .with(if salted { &salt } else { &[] })
+        .with(&content[before])
+        .with(&content[behind])
+        .finish();
+    content[checksum..checksum + 4].copy_from_slice(&sum.to_le_bytes());
+    disk.place(&file(0), &content);
+}
+
+#[test]
+fn what_this_build_does_not_know_is_refused_untouched() {
+    let frame = (512, 512 + 80 + 308 + 4);
+    let cases = [
+        ((10, 1), (0, 64), false),
+        ((50, 1), (0, 64), false),
+        ((512 + 6, 2), frame, true),
+        ((512 + 76, 1), frame, true),
+    ];
+    for (change, checked, salted) in cases {
+        let disk = SimDisk::new(1);
+        drop(filled(&disk, 1));
+        rewrite(&disk, change, checked, salted);
+        let before = disk.operations();
+        match try_open(&disk) {
+            Err(OpenError::UnknownFeature { file: named, .. }) => assert_eq!(named, file(0)),
+            other => panic!("{change:?}: {other:?}"),
+        }
+        assert_eq!(disk.operations(), before);
+    }
+}
+
+#[test]
+fn format_0_is_refused_with_the_way_out() {
+    let disk = SimDisk::new(1);
+    drop(filled(&disk, 1));
+    rewrite(&disk, (8, 0), (0, 64), false);
+    let before = disk.operations();
+    let refused = try_open(&disk).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::UnreleasedFormat { .. }),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("export its events"), "{refused}");
+    assert_eq!(disk.operations(), before);
 }
 
 #[test]

@@ -15,3 +15,5 @@ mod crash;
 mod embedded;
 /// Backups, and stores made of them.
 mod backup;
+/// The frozen format.
+mod format;
