@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::beginning::Start;
 use crate::damage::Damage;
 use crate::frame::Frame;
 use crate::place::{Milestone, Place};
@@ -59,15 +60,17 @@ pub enum ReadError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) salt: u64,
+    start: Start,
     segments: RwLock<Vec<Arc<Segment>>>,
     /// Segment and byte of the durable end in one word: 32 bits each.
     durable: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(salt: u64, segments: Vec<Arc<Segment>>, end: Place) -> Self {
+    pub(crate) fn new(salt: u64, start: Start, segments: Vec<Arc<Segment>>, end: Place) -> Self {
         let shared = Self {
             salt,
+            start,
             segments: RwLock::new(segments),
             durable: AtomicU64::new(0),
         };
@@ -96,10 +99,11 @@ impl Shared {
     }
 
     fn segment(&self, number: u32) -> Option<Arc<Segment>> {
+        let place = number.checked_sub(self.start.segment)?;
         self.segments
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(number as usize)
+            .get(place as usize)
             .cloned()
     }
 }
@@ -122,7 +126,7 @@ impl Reader {
 
     /// How many segments hold durable bytes.
     pub fn segments(&self) -> u32 {
-        self.end().segment + 1
+        self.end().segment - self.shared.start.segment + 1
     }
 
     /// Bytes of all files up to the segment of the durable end, what is made ahead inside it included.
@@ -177,7 +181,7 @@ impl Reader {
         }
     }
 
-    /// Every frame from the beginning to what is durable now, each checked. After an error the walk ends.
+    /// Every frame from where the log begins to what is durable now, each checked. After an error the walk ends.
     pub fn frames(&self) -> Frames {
         Frames::new(self.clone())
     }
@@ -187,6 +191,11 @@ impl Reader {
     /// # Errors
     /// As [`Reader::frame`]; [`ReadError::Damaged`] also if another frame stands there.
     pub fn frames_after(&self, milestone: &Milestone) -> Result<Frames, ReadError> {
+        let start = self.start();
+        if start.frames > 0 && (milestone.number + 1, milestone.checksum) == (start.frames, start.previous) {
+            // It was archived with everything before it.
+            return Ok(self.frames());
+        }
         let frame = self.frame(milestone.frame)?;
         let found = frame.milestone();
         if found != *milestone {
@@ -229,6 +238,11 @@ impl Reader {
     /// The number that tells this log from others.
     pub fn salt(&self) -> u64 {
         self.shared.salt
+    }
+
+    /// What the first frame continues.
+    pub(crate) fn start(&self) -> Start {
+        self.shared.start
     }
 
     pub(crate) fn segment(&self, number: u32) -> Option<Arc<Segment>> {
@@ -302,13 +316,13 @@ impl Iterator for Frames {
 
 impl Frames {
     fn new(reader: Reader) -> Self {
-        let end = reader.end();
+        let (start, end) = (reader.start(), reader.end());
         Self {
             reader,
             walk: None,
-            next_segment: 0,
+            next_segment: start.segment,
             end,
-            number: 0,
+            number: start.frames,
             stopped: None,
             failed: false,
         }
