@@ -30,7 +30,7 @@ mod verify;
 mod open;
 
 pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, record};
-pub use beginning::{Beginning, begin_at, remove_before};
+pub use beginning::{BEGINNING, Beginning, begin_at, remove_before};
 pub use checksum::Checksum;
 pub use copy::{Copied, copy};
 pub use damage::Damage;

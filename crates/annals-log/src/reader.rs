@@ -181,6 +181,31 @@ impl Reader {
         }
     }
 
+    /// The numbers of the segments that hold durable bytes, or may soon.
+    pub fn segment_numbers(&self) -> std::ops::RangeInclusive<u32> {
+        self.shared.start.segment..=self.end().segment
+    }
+
+    /// The first durable frame of a segment, checked; none if it has none.
+    ///
+    /// # Errors
+    /// As [`Reader::frame`].
+    pub fn first_frame(&self, segment: u32) -> Result<Option<Frame>, ReadError> {
+        let place = Place {
+            segment,
+            at: FIRST_FRAME,
+        };
+        let Some(found) = self.segment(segment).filter(|_| place < self.end()) else {
+            return Ok(None);
+        };
+        let mut walk = Walk::new(found.clone(), self.shared.salt, place.at, self.end_in(&found));
+        match walk.step().map_err(|source| io_error(&found, place.at, source))? {
+            Step::Frame(frame) => Ok(Some(frame)),
+            Step::End => Ok(None),
+            other => Err(self.damaged_step(place, other)),
+        }
+    }
+
     /// Every frame from where the log begins to what is durable now, each checked. After an error the walk ends.
     pub fn frames(&self) -> Frames {
         Frames::new(self.clone())

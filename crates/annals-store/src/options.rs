@@ -14,6 +14,7 @@ use annals_log::disk::LockError;
 use annals_log::{LogOptions, Prepare};
 use thiserror::Error;
 
+use crate::carried::CarriedError;
 use crate::index::Active;
 
 /// Who writes.
@@ -133,6 +134,17 @@ impl Options {
         self
     }
 
+    /// Of a store that is opened to be sealed and closed again: no thread, and a small segment if one is needed.
+    pub(crate) fn passing() -> Self {
+        const SEGMENT_BYTES: u64 = 64 << 10;
+        Self {
+            writer: WriterThread::Stepped,
+            segment_bytes_first: SEGMENT_BYTES,
+            segment_bytes_max: SEGMENT_BYTES,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn log(&self) -> LogOptions {
         let prepare = match self.writer {
             WriterThread::Own => Prepare::Thread,
@@ -210,6 +222,20 @@ impl OpenError {
             Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::UnreleasedFormat { .. } => {
                 ErrorKind::Invalid
             }
+        }
+    }
+}
+
+impl From<CarriedError> for OpenError {
+    fn from(error: CarriedError) -> Self {
+        match error {
+            CarriedError::Damaged { .. } => Self::Corrupt(error.to_string()),
+            CarriedError::Newer { file, found } => Self::NewerFormat {
+                file,
+                found,
+                supported: annals_log::FORMAT,
+            },
+            CarriedError::Io { .. } => Self::Disk(error.to_string()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Format 1: the bytes of docs/format.md, a store of it that stays in the repository, and what is not of it.
 
-mod samples;
+pub(crate) mod samples;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

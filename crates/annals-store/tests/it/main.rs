@@ -17,3 +17,5 @@ mod embedded;
 mod backup;
 /// The frozen format.
 mod format;
+/// The oldest segments go to an archive.
+mod truncate;
