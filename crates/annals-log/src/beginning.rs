@@ -112,7 +112,9 @@ impl Beginning {
         if format > FORMAT {
             return Err(NoBeginning::Newer(format));
         }
-        let sum = text.strip_suffix('\n').and_then(|text| text.rsplit_once("\nsum "));
+        let sum = text
+            .strip_suffix('\n')
+            .and_then(|text| text.rsplit_once("\nsum "));
         let (body, sum) = sum.ok_or_else(|| bad("no sum at its end".to_owned()))?;
         let body = format!("{body}\n");
         let found = Checksum::new().with(body.as_bytes()).finish();
