@@ -43,7 +43,7 @@ pub struct Truncated {
     pub segments: u32,
     /// Their bytes.
     pub bytes: u64,
-    /// The archive's address and the name of the set in it.
+    /// The archive's address and the name of the set in it: its segments and the checksum of the last frame.
     pub archive: String,
 }
 
@@ -56,7 +56,8 @@ pub enum TruncateError {
     Open(#[from] OpenError),
     /// No whole segment lies before the position. Name a later one, or wait until there is more.
     #[error(
-        "no segment ends before position {asked}: the store begins at {begins}, and its segments can be taken away up to {possible:?}"
+        "no segment ends before position {asked}: the store begins at {begins}, its next segment {}",
+        possible.map_or_else(|| "is still to come".to_owned(), |at| format!("at {at}"))
     )]
     Nothing {
         /// The position that was asked for.
@@ -246,7 +247,12 @@ impl<'a> Run<'a> {
     fn write_set(&self, kept: &Frame, checked: &Checked<'_>) -> Result<(String, Vec<Copied>), TruncateError> {
         let first = *self.reader.segment_numbers().start();
         let numbers = first..kept.header.segment;
-        let set = format!("{first:010}-{:010}", kept.header.segment - 1);
+        // The last checksum holds all before it: no other log, and no other course of this one, has a set of this name.
+        let set = format!(
+            "{first:010}-{:010}-{:08x}",
+            kept.header.segment - 1,
+            checked.last.checksum
+        );
         let mut names: Vec<String> = Vec::new();
         if let Some(carried) = self.carried {
             names.extend([BEGINNING.to_owned(), carried.file_name()]);

@@ -3,8 +3,6 @@
 //! In: a store that no node runs on, up to where, and where the archive is. Out: where the store begins now. What a reader
 //! who is behind would lose is not taken away unless that is insisted on.
 
-use std::path::Path;
-
 use annals_core::port::store::EventStore;
 use annals_core::position::Position;
 use annals_store::{Archive, EmbeddedStore, FolderArchive, TruncateError, Truncated};
@@ -83,7 +81,10 @@ async fn nobody_is_behind(store: &EmbeddedStore, before: Position) -> Result<(),
 
 fn archive(place: &str, service: &str) -> Result<Box<dyn Archive>, Failure> {
     if !place.contains("://") {
-        return Ok(Box::new(FolderArchive::new(Path::new(place).join(service))));
+        // It must be found from anywhere.
+        let folder = std::path::absolute(place)
+            .map_err(|error| Failure::usage(format!("{place} is no folder: {error}")))?;
+        return Ok(Box::new(FolderArchive::new(folder.join(service))));
     }
     by_url(&format!("{}/{service}", place.trim_end_matches('/')))
 }

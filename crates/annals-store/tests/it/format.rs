@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals_core::event::RecordedEvent;
-use annals_core::port::store::{Append, EventStore, Read};
+use annals_core::port::store::{Append, EventStore, Read, ReadError};
 use annals_core::position::Position;
 use annals_core::query::Query;
 use annals_log::Checksum;
@@ -30,10 +30,10 @@ fn fixture_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1")
 }
 
-/// The segments of a store, by name.
-fn segments(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
+/// The files of a store that are no hints, by name.
+fn files(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
     let names = disk.list(folder()).unwrap();
-    let names = names.into_iter().filter(|name| name.ends_with(".seg"));
+    let names = names.into_iter().filter(|name| name != "LOCK");
     names
         .map(|name| {
             let content = disk.content(&folder().join(&name)).unwrap();
@@ -107,7 +107,7 @@ fn documented() -> String {
 fn the_example_in_the_docs_is_what_is_written() {
     let disk = SimDisk::new(SEED);
     samples::example(&disk);
-    let written = segments(&disk);
+    let written = files(&disk);
     let names: Vec<_> = written.keys().collect();
     assert_eq!(names, ["0000000000.seg"]);
     let (written, shown) = (dump(&written["0000000000.seg"]), documented());
@@ -147,7 +147,7 @@ fn the_checksum_of_a_documented_frame_is_what_the_docs_say() {
 /// A store in words: each event in a line, each mark in a line.
 fn told(store: &EmbeddedStore) -> String {
     let mut text = String::new();
-    let mut from = Position::ZERO;
+    let mut from = store.beginning();
     while from < store.end() {
         let page = ready(store.read(Read::new(Query::all(), from))).unwrap();
         page.events.iter().for_each(|event| tell(event, &mut text));
@@ -197,8 +197,12 @@ fn tell(recorded: &RecordedEvent, text: &mut String) {
 }
 
 fn copied(to: &Path) {
+    copied_from("store", to);
+}
+
+fn copied_from(store: &str, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(fixture_folder().join("store")).unwrap() {
+    for entry in fs::read_dir(fixture_folder().join(store)).unwrap() {
         let from = entry.unwrap().path();
         fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
     }
@@ -262,28 +266,37 @@ fn the_store_of_format_1_is_opened_verified_read_and_written_on() {
 fn the_store_of_format_1_is_what_is_written_today() {
     let disk = SimDisk::new(SEED);
     samples::fixture(&disk);
-    let written = segments(&disk);
-    let store = EmbeddedStore::open_read_only_on(Arc::new(disk), folder()).unwrap();
-    let kept: BTreeMap<String, Vec<u8>> = match fs::read_dir(fixture_folder().join("store")) {
+    compare_with_kept(&disk, "store", "expected.txt");
+}
+
+#[test]
+fn the_truncated_store_of_format_1_is_what_is_written_today() {
+    let disk = SimDisk::new(SEED);
+    samples::truncated(&disk);
+    compare_with_kept(&disk, "truncated", "expected-truncated.txt");
+}
+
+fn compare_with_kept(disk: &SimDisk, store_name: &str, expected_name: &str) {
+    let written = files(disk);
+    let store = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), folder()).unwrap();
+    let kept: BTreeMap<String, Vec<u8>> = match fs::read_dir(fixture_folder().join(store_name)) {
         Ok(entries) => entries
             .map(|entry| {
                 let path = entry.unwrap().path();
-                (
-                    path.file_name().unwrap().to_string_lossy().into_owned(),
-                    fs::read(&path).unwrap(),
-                )
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, fs::read(&path).unwrap())
             })
             .collect(),
         Err(_) => BTreeMap::new(),
     };
-    let same = kept == written && expected() == told(&store);
-    if !same {
+    let expected = fs::read_to_string(fixture_folder().join(expected_name));
+    if kept != written || expected.unwrap_or_default() != told(&store) {
         let actual = Path::new(env!("CARGO_TARGET_TMPDIR")).join("format-1");
-        fs::create_dir_all(actual.join("store")).unwrap();
+        fs::create_dir_all(actual.join(store_name)).unwrap();
         for (name, bytes) in &written {
-            fs::write(actual.join("store").join(name), bytes).unwrap();
+            fs::write(actual.join(store_name).join(name), bytes).unwrap();
         }
-        fs::write(actual.join("expected.txt"), told(&store)).unwrap();
+        fs::write(actual.join(expected_name), told(&store)).unwrap();
         panic!(
             "other bytes are written than the fixture has; they are in {}",
             actual.display()
@@ -291,10 +304,41 @@ fn the_store_of_format_1_is_what_is_written_today() {
     }
     let bytes: usize = kept.values().map(Vec::len).sum();
     assert!(
-        kept.len() > 3 && bytes < 64 << 10,
+        kept.len() > 2 && bytes < 64 << 10,
         "{} files of {bytes} bytes",
         kept.len()
     );
+}
+
+#[test]
+fn the_truncated_store_of_format_1_is_opened_verified_read_and_written_on() {
+    let folder = tempfile::tempdir().unwrap();
+    copied_from("truncated", folder.path());
+    let expected = fs::read_to_string(fixture_folder().join("expected-truncated.txt")).unwrap();
+    assert_eq!(
+        told(&EmbeddedStore::open_read_only(folder.path()).unwrap()),
+        expected
+    );
+    assert_eq!(verify(folder.path()).unwrap().findings, []);
+    let store = EmbeddedStore::open(folder.path(), options()).unwrap();
+    assert_eq!(told(&store), expected);
+    let (begins, end) = (store.beginning(), store.end());
+    assert!(begins > Position::ZERO && begins < end);
+    let gone = ready(store.read(Read::new(Query::all(), Position::ZERO))).unwrap_err();
+    assert!(
+        matches!(&gone, ReadError::Gone { boundary, archive } if *boundary == begins && archive.starts_with("archive/")),
+        "{gone}"
+    );
+    let one = |number| Append {
+        events: vec![samples::varied(number)],
+        ..Append::default()
+    };
+    append(&store, vec![one(5)]);
+    assert_eq!(store.end(), end, "an archived event has no second effect");
+    append(&store, vec![one(2_000)]);
+    assert_eq!(store.end(), end.next());
+    store.close();
+    assert_eq!(verify(folder.path()).unwrap().findings, []);
 }
 
 fn small_index() -> Options {

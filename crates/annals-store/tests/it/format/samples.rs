@@ -14,7 +14,7 @@ use annals_core::position::Position;
 use annals_core::tag::Tag;
 use annals_core::time::{Clock, Timestamp};
 use annals_store::disk::sim::SimDisk;
-use annals_store::{EmbeddedStore, Options, WriterThread};
+use annals_store::{EmbeddedStore, FolderArchive, Options, WriterThread, truncate_on};
 use uuid::Uuid;
 
 /// A millisecond later each time it is asked.
@@ -211,4 +211,11 @@ pub(crate) fn fixture(disk: &SimDisk) {
         }
         store.close();
     }
+}
+
+/// The store of the fixture after its oldest segments went to an archive.
+pub(crate) fn truncated(disk: &SimDisk) {
+    fixture(disk);
+    let archive = FolderArchive::on(Arc::new(disk.clone()), "archive");
+    truncate_on(Arc::new(disk.clone()), folder(), Position::new(50), &archive).unwrap();
 }
