@@ -200,12 +200,11 @@ fn sum(left: &[u8], right: &[u8]) -> Vec<u8> {
     (number(left) + number(right)).to_le_bytes().to_vec()
 }
 
+/// Takes in a key and its value.
+type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>;
+
 /// Every key once, in order: counts are added up, of everything else the newest is taken.
-fn merge(
-    before: Option<&Table>,
-    runs: &[Table],
-    each: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>,
-) -> Result<(), GatherError> {
+fn merge(before: Option<&Table>, runs: &[Table], each: Each<'_>) -> Result<(), GatherError> {
     let mut sources: Vec<Entries<'_>> = Vec::new();
     for table in before.into_iter().chain(runs) {
         sources.push(table.from(&[])?);
