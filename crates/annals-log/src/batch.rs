@@ -99,7 +99,7 @@ impl Batch {
     pub fn records(bytes: &[u8]) -> impl Iterator<Item = Record> {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let record = bounds(bytes, at).ok()?;
+            let record = bounds(bytes, at)?;
             at = record.end;
             Some(record)
         })
@@ -111,7 +111,7 @@ impl Batch {
 /// # Errors
 /// What was expected and found, as the two halves of a sentence.
 pub fn record(buffer: &[u8], at: usize) -> Result<Record, (String, String)> {
-    let record = bounds(buffer, at)?;
+    let record = bounds(buffer, at).ok_or_else(|| too_short(buffer, at))?;
     let head = &buffer[at..at + RECORD_HEADER_BYTES];
     let stored = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
     let actual = Checksum::new()
@@ -128,29 +128,38 @@ pub fn record(buffer: &[u8], at: usize) -> Result<Record, (String, String)> {
     }
 }
 
-fn bounds(buffer: &[u8], at: usize) -> Result<Record, (String, String)> {
-    let rest = buffer.get(at..).unwrap_or_default();
-    let Some(head) = rest.first_chunk::<RECORD_HEADER_BYTES>() else {
-        return Err((
-            format!("a record header of {RECORD_HEADER_BYTES} bytes"),
-            format!("{} bytes", rest.len()),
-        ));
-    };
+/// The record that begins at this byte, if it ends inside the buffer; not checked beyond that.
+#[inline]
+pub fn bounds(buffer: &[u8], at: usize) -> Option<Record> {
+    let rest = buffer.get(at..)?;
+    let head = rest.first_chunk::<RECORD_HEADER_BYTES>()?;
     let word = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-    let length = (word & !UNNUMBERED) as usize;
-    let room = rest.len() - RECORD_HEADER_BYTES;
-    if length > room {
-        return Err((
-            format!("a record of at most {room} bytes"),
-            format!("a length of {length}"),
-        ));
-    }
     let body = at + RECORD_HEADER_BYTES;
-    Ok(Record {
+    let end = body + (word & !UNNUMBERED) as usize;
+    (end <= buffer.len()).then_some(Record {
         is_numbered: word & UNNUMBERED == 0,
         body,
-        end: body + length,
+        end,
     })
+}
+
+/// Why there is no whole record at this byte, as the two halves of a sentence.
+fn too_short(buffer: &[u8], at: usize) -> (String, String) {
+    let rest = buffer.get(at..).unwrap_or_default();
+    match rest.first_chunk::<RECORD_HEADER_BYTES>() {
+        None => (
+            format!("a record header of {RECORD_HEADER_BYTES} bytes"),
+            format!("{} bytes", rest.len()),
+        ),
+        Some(head) => {
+            let word = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+            let room = rest.len() - RECORD_HEADER_BYTES;
+            (
+                format!("a record of at most {room} bytes"),
+                format!("a length of {}", word & !UNNUMBERED),
+            )
+        }
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod scan;
 mod place;
 mod beginning;
 mod reader;
+mod pieces;
 mod copy;
 mod load;
 mod judge;
@@ -29,7 +30,7 @@ mod writer;
 mod verify;
 mod open;
 
-pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, record};
+pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, bounds, record};
 pub use beginning::{BEGINNING, Beginning, begin_at, remove_before};
 pub use checksum::Checksum;
 pub use copy::{Copied, copy};
@@ -38,6 +39,7 @@ pub use frame::{FORMAT, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, PAYLO
 pub use group::Group;
 pub use load::{OpenError, beginning};
 pub use open::{Log, LogLock, Opening, lock, open, open_read_only};
+pub use pieces::Pieces;
 pub use place::{Milestone, Place};
 pub use prepare::Prepare;
 pub use reader::{Frames, ReadError, Reader};

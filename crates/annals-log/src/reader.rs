@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
 use thiserror::Error;
 
 use crate::beginning::Start;
@@ -139,25 +138,6 @@ impl Reader {
         segments.iter().map(|segment| segment.size).sum()
     }
 
-    /// Bytes as they are stored, not checked.
-    ///
-    /// # Errors
-    /// [`ReadError::NotDurable`] beyond the durable end, [`ReadError::Damaged`] if the file is too short,
-    /// [`ReadError::Io`] if the disk fails.
-    pub fn bytes(&self, place: Place, bytes: u64) -> Result<Bytes, ReadError> {
-        let segment = self.check(place, bytes)?;
-        let mut buffer = vec![0; bytes as usize];
-        let read = segment
-            .file()
-            .and_then(|file| file.read_at(&mut buffer, place.at))
-            .map_err(|source| io_error(&segment, place.at, source))?;
-        if (read as u64) < bytes {
-            let (expected, found) = (format!("{bytes} bytes"), format!("{read}, where the file ends"));
-            return Err(self.damaged(place, expected, found));
-        }
-        Ok(buffer.into())
-    }
-
     /// Says that these bytes will be read soon.
     pub fn hint(&self, place: Place, bytes: u64) {
         if let Some(Ok(file)) = self.shared.segment(place.segment).map(|segment| segment.file()) {
@@ -237,6 +217,27 @@ impl Reader {
         Ok(frames)
     }
 
+    /// Every frame from the one that holds this byte on to what is durable now, each checked. The frame is looked for
+    /// backward from there, so this costs about one frame more than reading on.
+    ///
+    /// # Errors
+    /// As [`Reader::frame`]; [`ReadError::Damaged`] also if no frame holds this byte.
+    pub fn frames_from(&self, place: Place) -> Result<Frames, ReadError> {
+        let segment = self.check(place, 1)?;
+        let mut frames = self.frames();
+        let mut walk = Walk::new(segment.clone(), self.shared.salt, place.at, self.end_in(&segment));
+        let found = walk
+            .back_to_frame_of(place.at)
+            .map_err(|source| io_error(&segment, place.at, source))?;
+        let Some(header) = found else {
+            return Err(self.damaged(place, "a byte inside a frame", "no frame that holds it"));
+        };
+        frames.number = header.number;
+        frames.next_segment = segment.number + 1;
+        frames.walk = Some(walk);
+        Ok(frames)
+    }
+
     /// An error that names a place of this log where bytes make no sense.
     pub fn damaged(&self, place: Place, expected: impl Into<String>, found: impl Into<String>) -> ReadError {
         let file = self
@@ -284,7 +285,7 @@ impl Reader {
         }
     }
 
-    fn check(&self, place: Place, bytes: u64) -> Result<Arc<Segment>, ReadError> {
+    pub(crate) fn check(&self, place: Place, bytes: u64) -> Result<Arc<Segment>, ReadError> {
         let end = self.end();
         let to = place.at.saturating_add(bytes);
         let segment = self
@@ -304,7 +305,7 @@ impl Reader {
     }
 }
 
-fn io_error(segment: &Segment, at: u64, source: io::Error) -> ReadError {
+pub(crate) fn io_error(segment: &Segment, at: u64, source: io::Error) -> ReadError {
     ReadError::Io {
         file: segment.path.clone(),
         at,
@@ -313,6 +314,9 @@ fn io_error(segment: &Segment, at: u64, source: io::Error) -> ReadError {
 }
 
 /// A walk over all frames, see [`Reader::frames`].
+///
+/// Pieces of the log are read into one buffer, and frames share it. As long as none is kept, it is used again for the
+/// next piece; a frame that is kept keeps a whole piece in memory, 256 KiB or the frame if that is longer.
 #[derive(Debug)]
 pub struct Frames {
     reader: Reader,

@@ -1,23 +1,35 @@
 //! Walking a segment, frame by frame, every one checked.
 //!
 //! In: a segment and a place. Out: frames, or where and why the walk ended, and whether a valid frame or anything else
-//! lies beyond. Reads large pieces; never holds more than one piece or one frame. Does not decide what an end means: that
-//! is recovery's part.
+//! lies beyond. Reads large pieces; never holds more than one piece or one frame. Frames lend the piece they were read
+//! in: once all of them were let go, the next piece is read into the same memory. Does not decide what an end means:
+//! that is recovery's part.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::frame::{
     ALIGNMENT, FRAME_HEADER_BYTES, Foreign, Frame, FrameHeader, Look, MAGIC, Spot, look, wanted_bytes,
 };
-use crate::segment::Segment;
+use crate::segment::{FIRST_FRAME, Segment};
 
-/// How much is read at once, in bytes.
-const PIECE_BYTES: u64 = 1 << 20;
+/// How much is read at once, in bytes: little enough to stay in a processor's cache until it was looked at.
+const PIECE_BYTES: u64 = 256 << 10;
+/// Memory of a piece that is not used again for smaller ones, in bytes.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+/// A piece that took longer came from the medium; then the kernel is told of what follows. Nothing but speed depends on
+/// this.
+const COLD: Duration = Duration::from_micros(150);
+/// How much the kernel is told of ahead, in bytes.
+const HINT_BYTES: u64 = 4 << 20;
 /// How much is read at once where mostly zeros are expected, in bytes.
 const SURVEY_BYTES: usize = 256 << 10;
+/// How much is read first to find the frame that holds a byte.
+const BACKWARD_BYTES: u64 = 4 << 10;
 
 /// One step of a walk.
 #[derive(Debug)]
@@ -48,8 +60,30 @@ pub(crate) struct Walk {
     pub(crate) place: u64,
     /// Nothing at or after this byte is looked at.
     to: u64,
-    piece: Bytes,
-    piece_at: u64,
+    piece: Piece,
+    /// The kernel was told of everything before this byte.
+    hinted: u64,
+    /// Bytes of the last frame: the next one is likely to be as long, and is read in one piece then.
+    frame_bytes: u64,
+}
+
+/// Bytes of a file that were read together.
+#[derive(Debug, Default)]
+struct Piece {
+    /// Where they begin in the file.
+    at: u64,
+    /// How many of the buffer there are.
+    filled: usize,
+    buffer: Bytes,
+}
+
+impl Piece {
+    /// Where these bytes lie in the buffer, if all are there.
+    fn place(&self, at: u64, bytes: u64) -> Option<Range<usize>> {
+        let skip = at.checked_sub(self.at)?;
+        let end = skip.checked_add(bytes)?;
+        (end <= self.filled as u64).then_some(skip as usize..end as usize)
+    }
 }
 
 impl Walk {
@@ -60,8 +94,9 @@ impl Walk {
             salt,
             place,
             to,
-            piece: Bytes::new(),
-            piece_at: 0,
+            piece: Piece::default(),
+            hinted: 0,
+            frame_bytes: 0,
         }
     }
 
@@ -69,7 +104,8 @@ impl Walk {
     pub(crate) fn step(&mut self) -> io::Result<Step> {
         let step = self.look_at(self.place)?;
         if let Step::Frame(frame) = &step {
-            self.place += frame.header.frame_bytes();
+            self.frame_bytes = frame.header.frame_bytes();
+            self.place += self.frame_bytes;
         }
         Ok(step)
     }
@@ -78,13 +114,15 @@ impl Walk {
     fn look_at(&mut self, place: u64) -> io::Result<Step> {
         let room = self.to.saturating_sub(place);
         if room < FRAME_HEADER_BYTES as u64 {
-            return Ok(if self.bytes(place, room)?.iter().all(|byte| *byte == 0) {
+            let rest = self.load(place, room)?;
+            return Ok(if self.piece.buffer[rest].iter().all(|byte| *byte == 0) {
                 Step::End
             } else {
                 too_short()
             });
         }
-        let head = self.bytes(place, FRAME_HEADER_BYTES as u64)?;
+        let head = self.load(place, FRAME_HEADER_BYTES as u64)?;
+        let head = &self.piece.buffer[head];
         if head.iter().all(|byte| *byte == 0) {
             return Ok(Step::End);
         }
@@ -97,31 +135,79 @@ impl Walk {
         if head.len() < FRAME_HEADER_BYTES {
             return Ok(too_short());
         }
-        let wanted = match wanted_bytes(&head, &spot) {
+        let wanted = match wanted_bytes(head, &spot) {
             Ok(wanted) => wanted,
-            Err(look) => return Ok(step_of(look, Bytes::new())),
+            Err(look) => return Ok(step_of(look, &self.piece.buffer, 0)),
         };
-        let bytes = self.bytes(place, wanted as u64)?;
-        if bytes.len() < wanted {
+        let found = self.load(place, wanted as u64)?;
+        if found.len() < wanted {
             return Ok(too_short());
         }
-        Ok(step_of(look(&bytes, &spot), bytes))
+        let begin = found.start;
+        Ok(step_of(
+            look(&self.piece.buffer[found], &spot),
+            &self.piece.buffer,
+            begin,
+        ))
     }
 
-    /// Bytes of the file; fewer only where it ends.
-    fn bytes(&mut self, at: u64, bytes: u64) -> io::Result<Bytes> {
-        let inside = at
-            .checked_sub(self.piece_at)
-            .filter(|skip| skip + bytes <= self.piece.len() as u64);
-        if let Some(skip) = inside {
-            return Ok(self.piece.slice(skip as usize..(skip + bytes) as usize));
+    /// Makes the piece hold bytes of the file, and says where; fewer only where it ends.
+    fn load(&mut self, at: u64, bytes: u64) -> io::Result<Range<usize>> {
+        if let Some(place) = self.piece.place(at, bytes) {
+            return Ok(place);
         }
-        let size = bytes.max(PIECE_BYTES).min(self.to.saturating_sub(at));
-        let mut piece = vec![0; size as usize];
-        let read = self.segment.file()?.read_at(&mut piece, at)?;
-        piece.truncate(read);
-        (self.piece, self.piece_at) = (Bytes::from(piece), at);
-        Ok(self.piece.slice(..(bytes as usize).min(read)))
+        let old = std::mem::take(&mut self.piece);
+        let kept = at
+            .checked_sub(old.at)
+            .filter(|skip| *skip < old.filled as u64)
+            .map_or(0..0, |skip| skip as usize..old.filled);
+        let ahead = self.frame_bytes.clamp(PIECE_BYTES, KEPT_BYTES_MAX as u64);
+        let size = bytes.max(ahead).min(self.to.saturating_sub(at)) as usize;
+        let kept = kept.start..kept.end.min(kept.start + size);
+        let mut buffer = room_for(old.buffer, size, kept.clone());
+        let file = self.segment.file()?;
+        let began = Instant::now();
+        let read = file.read_at(&mut buffer[kept.len()..size], at + kept.len() as u64)?;
+        let end = at + size as u64;
+        if began.elapsed() > COLD && end >= self.hinted && end < self.to {
+            self.hinted = (end + HINT_BYTES).min(self.to);
+            file.hint(end, self.hinted - end);
+        }
+        self.piece = Piece {
+            at,
+            filled: kept.len() + read,
+            buffer: buffer.freeze(),
+        };
+        Ok(0..(bytes as usize).min(self.piece.filled))
+    }
+
+    /// The frame that holds a byte, looked for backward from there; the walk then stands at it.
+    pub(crate) fn back_to_frame_of(&mut self, place: u64) -> io::Result<Option<FrameHeader>> {
+        let file = self.segment.file()?;
+        let mut buffer = Vec::new();
+        let mut end = place.saturating_add(1).min(self.to);
+        while end > FIRST_FRAME {
+            // Nearby frames are small ones mostly; further away more is read at once.
+            let size = (place.saturating_sub(end) * 2).clamp(BACKWARD_BYTES, SURVEY_BYTES as u64);
+            let at = end
+                .saturating_sub(size)
+                .next_multiple_of(ALIGNMENT as u64)
+                .max(FIRST_FRAME);
+            // A magic that begins in this piece may end in the next one.
+            let to = (end + MAGIC.len() as u64).min(self.to);
+            buffer.resize((to - at) as usize, 0);
+            let read = file.read_at(&mut buffer, at)?;
+            let places: Vec<u64> = candidates(&buffer[..read]).map(|skip| at + skip as u64).collect();
+            for candidate in places.into_iter().rev().filter(|candidate| *candidate < end) {
+                if let Step::Frame(frame) = self.look_at(candidate)? {
+                    self.place = candidate;
+                    let holds = candidate + frame.header.frame_bytes() > place;
+                    return Ok(holds.then_some(frame.header));
+                }
+            }
+            end = at;
+        }
+        Ok(None)
     }
 
     /// What lies from the place where the walk stands to its end: most of it zeros, which are passed over fast.
@@ -202,17 +288,41 @@ fn too_short() -> Step {
     )
 }
 
-fn step_of(look: Look, bytes: Bytes) -> Step {
+fn step_of(look: Look, buffer: &Bytes, begin: usize) -> Step {
     match look {
         Look::Frame(header, checksum) => {
-            let payload = bytes.slice(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.payload_bytes as usize);
+            let payload = begin + FRAME_HEADER_BYTES;
             Step::Frame(Frame {
                 header,
                 checksum,
-                payload,
+                payload: buffer.slice(payload..payload + header.payload_bytes as usize),
             })
         }
         Look::Foreign(foreign) => Step::Foreign(foreign),
         Look::Bad(expected, found) => Step::Bad(expected, found),
     }
 }
+
+/// A buffer of at least so many bytes that begins with some of an old one, in the same memory if nobody else has it.
+fn room_for(old: Bytes, size: usize, kept: Range<usize>) -> BytesMut {
+    let is_fit = old.len() <= KEPT_BYTES_MAX || size > KEPT_BYTES_MAX;
+    let old = match old.try_into_mut() {
+        Ok(mut buffer) if is_fit => {
+            if kept.start > 0 {
+                buffer.copy_within(kept, 0);
+            }
+            if buffer.len() < size {
+                buffer.resize(size, 0);
+            }
+            return buffer;
+        }
+        Ok(buffer) => buffer.freeze(),
+        Err(shared) => shared,
+    };
+    let mut buffer = BytesMut::zeroed(size);
+    buffer[..kept.len()].copy_from_slice(&old[kept]);
+    buffer
+}
+
+#[cfg(test)]
+mod tests;

@@ -231,7 +231,9 @@ async fn reads(plan: &Plan, rounds: u64) -> Outcome<()> {
         store.revision(tag, Position::MAX).await?;
     }
     report("revision of a tag that is not there", rounds, began, cpu);
+    lent(&store, "type read, lent", Query::types(&TYPES[3..4]))?;
     pages(&store, "type read", Query::types(&TYPES[3..4])).await?;
+    lent(&store, "scan, lent", Query::all())?;
     pages(&store, "scan, owned events", Query::all()).await?;
     memory();
     Ok(())
@@ -257,6 +259,20 @@ async fn tag_reads(store: &EmbeddedStore, kind: &str, tags: u64, each: usize, ro
         cpu,
     );
     Ok(())
+}
+
+fn lent(store: &EmbeddedStore, what: &str, query: Query) -> Outcome<()> {
+    let (cpu, began) = (processor_time(), Instant::now());
+    let (mut events, mut seen, mut bytes) = (store.lend(query, Position::ZERO), 0, 0);
+    while let Some(event) = events.next_event()? {
+        seen += 1;
+        bytes += event.data().len();
+    }
+    report(what, seen, began, cpu);
+    match bytes as u64 == seen * DATA.len() as u64 {
+        true => Ok(()),
+        false => Err(format!("expected {} bytes an event, found {bytes} of {seen}", DATA.len()).into()),
+    }
 }
 
 async fn pages(store: &EmbeddedStore, what: &str, query: Query) -> Outcome<()> {

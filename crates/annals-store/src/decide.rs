@@ -20,6 +20,7 @@ use crate::core::Core;
 use crate::fetch::{self, Wanted};
 use crate::index::Range;
 use crate::queue::Job;
+use crate::record;
 
 /// Everything an append is decided against.
 #[derive(Debug, Clone, Copy)]
@@ -218,12 +219,9 @@ impl Before<'_> {
         };
         let wanted = self.durable(position)?;
         let wanted = wanted.ok_or_else(|| unreadable("it is not there".to_owned()))?;
-        let events = fetch::events(&self.core.reader, &self.core.weather, &[wanted], usize::MAX);
-        let event = events.map_err(|error| unreadable(error.to_string()))?.pop();
-        let event = event
-            .ok_or_else(|| unreadable("it is not there".to_owned()))?
-            .event;
-        Ok((event.id, event.event_type))
+        let body = fetch::body(&self.core.reader, &wanted).map_err(|error| unreadable(error.to_string()))?;
+        let event = record::read_named(&body).map_err(unreadable)?;
+        Ok((event.id(), EventType::new(event.event_type())))
     }
 }
 

@@ -58,6 +58,7 @@ mod core;
 mod lookup;
 mod mend;
 mod pages;
+mod lend;
 mod keeper;
 mod opening;
 mod decide;
@@ -71,8 +72,10 @@ mod truncate;
 pub use archive::{Archive, FolderArchive, Pieces};
 pub use backup::{BackupError, Manifest, backup, backup_on, check_backup, restore, restore_on};
 pub use embedded::{EmbeddedStore, Stats};
+pub use lend::Lending;
 pub use memory::MemoryStore;
 pub use options::{IndexOptions, OpenError, Options, WriterThread};
+pub use record::{EventView, StoredEvent, Tags};
 pub use truncate::{TruncateError, Truncated, archives, truncate, truncate_on};
 pub use verify::{Finding, VerifyReport, verify, verify_on};
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::carried::Carried;
 use crate::core::Core;
-use crate::fetch;
+use crate::fetch::Fetch;
 use crate::index::{MarksWanted, Range, Selection};
 
 impl Core {
@@ -39,7 +39,8 @@ impl Core {
         self.state.read().parts.carried().cloned()
     }
 
-    fn gone(&self) -> ReadError {
+    /// That an answer needs archived events.
+    pub(crate) fn gone(&self) -> ReadError {
         let archive = self.carried().map(|carried| carried.archive());
         ReadError::Gone {
             boundary: self.boundary(),
@@ -62,8 +63,17 @@ impl Core {
         let Selection { positions, finished } =
             self.ask(|core| core.select(&read.query, range, read.limit.max(1)))?;
         let wanted = self.ask(|core| core.wanted(&positions))?;
-        let events = fetch::events(&self.reader, &self.weather, &wanted, read.bytes)?;
-        let finished = finished && events.len() == wanted.len();
+        let mut fetch = Fetch::new(&self.reader, &self.weather);
+        let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
+        fetch.give(wanted);
+        while let Some(event) = fetch.next_given()? {
+            content += event.event.data.len();
+            events.push(event);
+            if content >= read.bytes {
+                break;
+            }
+        }
+        let finished = finished && fetch.left() == 0;
         if finished && reaches_back {
             // Everything that is still here was seen.
             let next = self.boundary();

@@ -67,18 +67,18 @@ impl State {
         let mut spots = Vec::with_capacity(header.numbered as usize);
         let payload_at = header.place as u32 + annals_log::FRAME_HEADER_BYTES as u32;
         for found in Batch::records(&frame.payload) {
-            let body = frame.payload.slice(found.body..found.end);
             if found.is_numbered {
-                let event = record::read_named(&body)?;
-                if let Some(position) = self.known(event.id) {
+                let event = record::read_named(&frame.payload[found.body..found.end])?;
+                if let Some(position) = self.known(event.id()) {
                     return Err(format!(
                         "event {} a second time, first at position {position}",
-                        event.id
+                        event.id()
                     ));
                 }
                 self.current.insert(&event);
                 spots.push(spot(&frame.payload, &found, payload_at + found.body as u32));
             } else {
+                let body = frame.payload.slice(found.body..found.end);
                 self.current.set(record::read_mark(&body)?);
             }
         }

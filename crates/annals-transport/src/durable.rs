@@ -15,8 +15,8 @@ use annals_core::event::{NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Published, ReceiveError, Settle, Settlement,
-    Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError, Settle,
+    Settlement, Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
 };
 use annals_core::position::Position;
 use bytes::Bytes;
@@ -82,6 +82,10 @@ impl Transport for DurableInbox {
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
         self.shared.remote.publish(batch)
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        self.shared.remote.hand_over(batch)
     }
 
     /// What waits in the copy; what still waits at the broker is not counted.

@@ -21,6 +21,13 @@ pub mod durable;
 ))]
 #[allow(dead_code, reason = "no broker needs all of it, and each can be built alone")]
 mod link;
+#[cfg(any(
+    feature = "rabbitmq",
+    feature = "kafka",
+    feature = "activemq",
+    feature = "nats"
+))]
+mod way;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 #[cfg(feature = "kafka")]

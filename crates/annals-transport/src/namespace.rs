@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Published, ReceiveError, Subscribe,
-    SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError,
+    Subscribe, SubscribeError, Topic, Transport,
 };
 use annals_core::position::Position;
 use bytes::Bytes;
@@ -33,6 +33,14 @@ impl Namespace {
         format_smolstr!("{}.{name}", self.name)
     }
 
+    fn all_inside(&self, batch: Vec<Message>) -> Vec<Message> {
+        let inside = batch.into_iter().map(|message| Message {
+            topic: self.inside(&message.topic),
+            ..message
+        });
+        inside.collect()
+    }
+
     fn all(&self, topics: &[Topic]) -> Vec<Topic> {
         topics.iter().map(|topic| self.inside(topic)).collect()
     }
@@ -48,14 +56,11 @@ impl Transport for Namespace {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
-        let batch = batch
-            .into_iter()
-            .map(|message| Message {
-                topic: self.inside(&message.topic),
-                ..message
-            })
-            .collect();
-        self.remote.publish(batch)
+        self.remote.publish(self.all_inside(batch))
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        self.remote.hand_over(self.all_inside(batch))
     }
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {

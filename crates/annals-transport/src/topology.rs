@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Published, Subscribe, SubscribeError, Topic, Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Subscribe, SubscribeError, Topic,
+    Transport,
 };
 use annals_core::position::Position;
 use bytes::Bytes;
@@ -70,12 +71,17 @@ impl Transport for Topology {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        Box::pin(async move { self.hand_over(batch).await.await })
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
         Box::pin(async move {
             match self.declare_all().await {
-                Ok(()) => self.remote.publish(batch).await,
+                Ok(()) => self.remote.hand_over(batch).await,
                 Err(error) => {
                     let reason = format!("not every group is known to the broker yet: {error}");
-                    batch.iter().map(|_| Published::Unknown(reason.clone())).collect()
+                    let unknown = batch.iter().map(|_| Published::Unknown(reason.clone()));
+                    Box::pin(std::future::ready(unknown.collect())) as Outcomes
                 }
             }
         })

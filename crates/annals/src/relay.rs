@@ -1,16 +1,18 @@
 //! The relay: follows the log, which is the outbox, and publishes what is public.
 //!
-//! Messages leave in the order of the log. A message whose fate is unknown is sent again with the same id before
-//! anything after it; a refused one is noted and left behind, since it would be refused for ever. The checkpoint
-//! trails what was published: a crash in between sends a few again, which the other side recognises by id.
+//! Messages leave in the order of the log, several batches on their way at once. A message whose fate is unknown is sent
+//! again with the same id, and then whatever was on its way behind it; a refused one is noted and left behind, since it
+//! would be refused for ever. The checkpoint trails what was published: a crash in between sends a few again, which the
+//! other side recognises by id.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annals_core::event::{NewEvent, Origin, RecordedEvent, Visibility};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::follow::Follow;
 use annals_core::port::store::{Append, BoxFuture, Page, ReadError};
-use annals_core::port::transport::{Message, Published, Transport};
+use annals_core::port::transport::{Message, Outcomes, Published, Transport};
 use annals_core::position::Position;
 use annals_core::query::Query;
 use smol_str::SmolStr;
@@ -19,8 +21,10 @@ use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
 const NAME: &str = "relay";
-/// Events looked at, at once, and so messages in the hands of a transport.
-const BATCH_MAX: usize = 1_024;
+/// Batches on their way at once, at most. Together they fill the window of the transport.
+const BATCHES_MAX: usize = 4;
+/// Events of a batch, at least: with fewer, every message would cost a round of its own.
+const BATCH_MIN: usize = 32;
 /// The mark space of messages that a broker refused for good.
 pub const RELAY_REFUSED: &str = "relay_refused";
 
@@ -39,43 +43,29 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
     let from = hub.checkpoint(NAME).await.map_err(|error| error.to_string())?;
     progress.reached(from);
     progress.begins();
-    let mut follow = Follow::new(Arc::clone(&hub.store), Query::all(), from, BATCH_MAX);
-    let mut stop = hub.stop.clone();
-    // The note of what was published last; it is written while the next page is on its way.
-    let mut note: Option<Note<'_>> = None;
+    let batch_max = (transport.capabilities().window / BATCHES_MAX).max(BATCH_MIN);
+    let mut follow = Follow::new(Arc::clone(&hub.store), Query::all(), from, batch_max);
     let mut ahead = None;
+    let mut outbox = Outbox::new(hub, transport, progress);
+    let mut stop = hub.stop.clone();
     loop {
-        let page = tokio::select! {
+        let has_room = outbox.way.len() < BATCHES_MAX;
+        tokio::select! {
             biased;
-            () = stop.wait() => None,
-            page = next(&mut follow, &mut ahead) => Some(page.map_err(|error| error.to_string())?),
-            noted = written(&mut note), if note.is_some() => {
-                note = None;
-                noted?;
-                progress.in_flight(0);
-                continue;
+            () = stop.wait() => return outbox.drain().await,
+            outcomes = first(&mut outbox.way) => outbox.settle(outcomes).await,
+            noted = written(&mut outbox.note), if outbox.note.is_some() => outbox.noted(noted)?,
+            page = next(&mut follow, &mut ahead), if has_room => {
+                let page = page.map_err(|error| error.to_string())?;
+                let (handed, read) = tokio::join!(outbox.hand_over(page), read_ahead(&mut follow));
+                handed?;
+                ahead = read;
             }
-        };
-        let Some(page) = page else {
-            return written(&mut note).await;
-        };
-        let messages: Vec<Message> = page
-            .events
-            .into_iter()
-            .filter_map(|event| message(hub, event))
-            .collect();
-        let count = messages.len();
-        progress.in_flight(count);
-        let publishing = publish(hub, transport, messages, progress);
-        let reading = read_ahead(&mut follow);
-        let (mut marks, noted, read) = tokio::join!(publishing, written(&mut note), reading);
-        noted?;
-        ahead = read;
-        if hub.stop.is_stopped() {
-            return Ok(());
         }
-        marks.push(Hub::checkpoint_mark(NAME, page.next));
-        note = Some(Box::pin(noting(hub, progress, marks, count, page.next)));
+        outbox.note_what_is_due();
+        if hub.stop.is_stopped() {
+            return outbox.drain().await;
+        }
     }
 }
 
@@ -87,7 +77,7 @@ async fn next(follow: &mut Follow, ahead: &mut Option<Result<Page, ReadError>>) 
     }
 }
 
-/// The next page, if there is one already: it is read while another is on its way.
+/// The next page, if there is one already: it is read while another is handed over.
 async fn read_ahead(follow: &mut Follow) -> Option<Result<Page, ReadError>> {
     match follow.is_caught_up() {
         true => None,
@@ -95,25 +85,12 @@ async fn read_ahead(follow: &mut Follow) -> Option<Result<Page, ReadError>> {
     }
 }
 
-type Note<'a> = BoxFuture<'a, Result<(), String>>;
-
-/// Writes down how far everything is published, and what was refused.
-async fn noting(
-    hub: &Hub,
-    progress: &Progress,
-    marks: Vec<Mark>,
-    count: usize,
-    reached: Position,
-) -> Result<(), String> {
-    hub.append(Append {
-        marks,
-        ..Append::default()
-    })
-    .await
-    .map_err(|error| error.to_string())?;
-    progress.handled(count);
-    progress.reached(reached);
-    Ok(())
+/// The outcomes of the batch that left first; never, if none is on its way.
+async fn first(way: &mut VecDeque<Sent>) -> Vec<Published> {
+    match way.front_mut() {
+        Some(sent) => (&mut sent.outcomes).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until a note is written; there may be none.
@@ -122,6 +99,180 @@ async fn written(note: &mut Option<Note<'_>>) -> Result<(), String> {
         Some(note) => note.await,
         None => Ok(()),
     }
+}
+
+type Note<'a> = BoxFuture<'a, Result<(), String>>;
+
+/// A batch on its way.
+struct Sent {
+    messages: Vec<Message>,
+    outcomes: Outcomes,
+    /// Everything before it is in this batch or in one that left earlier.
+    next: Position,
+}
+
+/// What was published and is to be noted.
+#[derive(Default)]
+struct Due {
+    reached: Position,
+    refused: Vec<Mark>,
+    count: usize,
+}
+
+impl Due {
+    /// What is due when this has arrived.
+    fn of(sent: &Sent) -> Self {
+        Self {
+            reached: sent.next,
+            refused: Vec::new(),
+            count: sent.messages.len(),
+        }
+    }
+}
+
+/// What is on its way, and the notes about what has arrived.
+struct Outbox<'a> {
+    hub: &'a Hub,
+    transport: &'a dyn Transport,
+    progress: &'a Progress,
+    /// In the order they left.
+    way: VecDeque<Sent>,
+    /// Waits until the note before it is written.
+    due: Option<Due>,
+    /// Being written, while more is on its way.
+    note: Option<Note<'a>>,
+    /// Messages that left and are not noted.
+    open: usize,
+}
+
+impl<'a> Outbox<'a> {
+    fn new(hub: &'a Hub, transport: &'a dyn Transport, progress: &'a Progress) -> Self {
+        Self {
+            hub,
+            transport,
+            progress,
+            way: VecDeque::with_capacity(BATCHES_MAX),
+            due: None,
+            note: None,
+            open: 0,
+        }
+    }
+
+    /// Sends what is public of a page; the note before is written meanwhile.
+    async fn hand_over(&mut self, page: Page) -> Result<(), String> {
+        let Page { events, next, .. } = page;
+        let messages = events.into_iter().filter_map(|event| message(self.hub, event));
+        let messages: Vec<Message> = messages.collect();
+        self.is_open(self.open + messages.len());
+        let handing = async {
+            match messages.is_empty() {
+                true => Box::pin(std::future::ready(Vec::new())) as Outcomes,
+                false => self.transport.hand_over(messages.clone()).await,
+            }
+        };
+        let (outcomes, noted) = tokio::join!(handing, written(&mut self.note));
+        if self.note.is_some() {
+            self.noted(noted)?;
+        }
+        self.way.push_back(Sent {
+            messages,
+            outcomes,
+            next,
+        });
+        Ok(())
+    }
+
+    /// Takes in the outcomes of the batch that left first. Where one of them is unknown, it and what is on its way behind
+    /// it is sent until all of it has arrived.
+    async fn settle(&mut self, outcomes: Vec<Published>) {
+        let Some(sent) = self.way.pop_front() else { return };
+        let mut arrived = Due::of(&sent);
+        let mut again = sorted(sent.messages, outcomes, &mut arrived.refused, self.progress);
+        if again.is_empty() {
+            self.progress.trouble(None);
+            return self.is_due(arrived);
+        }
+        for later in self.way.drain(..) {
+            arrived.count += later.messages.len();
+            arrived.reached = later.next;
+            // Whatever became of it, what is sent again leaves before it.
+            drop(later.outcomes.await);
+            again.extend(later.messages);
+        }
+        if publish(
+            self.hub,
+            self.transport,
+            again,
+            &mut arrived.refused,
+            self.progress,
+        )
+        .await
+        {
+            self.is_due(arrived);
+        }
+    }
+
+    fn is_due(&mut self, arrived: Due) {
+        let due = self.due.get_or_insert_default();
+        due.reached = arrived.reached;
+        due.refused.extend(arrived.refused);
+        due.count += arrived.count;
+    }
+
+    /// Begins to write what is due, if no other note is being written.
+    fn note_what_is_due(&mut self) {
+        if self.note.is_some() {
+            return;
+        }
+        let (hub, progress) = (self.hub, self.progress);
+        self.note = self.due.take().map(|due| {
+            self.open = self.open.saturating_sub(due.count);
+            Box::pin(noting(hub, progress, due)) as Note<'a>
+        });
+    }
+
+    fn noted(&mut self, noted: Result<(), String>) -> Result<(), String> {
+        self.note = None;
+        noted?;
+        self.is_open(self.open);
+        Ok(())
+    }
+
+    fn is_open(&mut self, count: usize) {
+        self.open = count;
+        self.progress.in_flight(count);
+    }
+
+    /// Waits for what is on its way, for as long as all of it arrives, and for the notes about it.
+    async fn drain(mut self) -> Result<(), String> {
+        while let Some(sent) = self.way.pop_front() {
+            let mut arrived = Due::of(&sent);
+            let outcomes = sent.outcomes.await;
+            if !sorted(sent.messages, outcomes, &mut arrived.refused, self.progress).is_empty() {
+                break;
+            }
+            self.is_due(arrived);
+        }
+        written(&mut self.note).await?;
+        self.note = None;
+        self.note_what_is_due();
+        written(&mut self.note).await
+    }
+}
+
+/// Writes down how far everything is published, and what was refused.
+async fn noting(hub: &Hub, progress: &Progress, due: Due) -> Result<(), String> {
+    let mut marks = due.refused;
+    marks.push(Hub::checkpoint_mark(NAME, due.reached));
+    hub.append(Append {
+        marks,
+        ..Append::default()
+    })
+    .await
+    .map_err(|error| error.to_string())?;
+    progress.handled(due.count);
+    progress.reached(due.reached);
+    Ok(())
 }
 
 /// What goes out: public records of this service's own.
@@ -144,41 +295,51 @@ fn message(hub: &Hub, recorded: RecordedEvent) -> Option<Message> {
     Some(Message { topic, event })
 }
 
-/// Publishes all of them, in order, and answers with notes about those that were refused.
+/// What is to be sent again, in order; notes what was refused.
+fn sorted(
+    messages: Vec<Message>,
+    outcomes: Vec<Published>,
+    refused: &mut Vec<Mark>,
+    progress: &Progress,
+) -> Vec<Message> {
+    let mut again = Vec::new();
+    for (message, outcome) in messages.into_iter().zip(outcomes) {
+        match outcome {
+            Published::Stored => {}
+            Published::Refused(reason) => refused.push(note(&message.event, &reason)),
+            Published::Unknown(reason) => {
+                progress.trouble(Some(format!(
+                    "the broker did not confirm {}: {reason}",
+                    message.event.id
+                )));
+                again.push(message);
+            }
+        }
+    }
+    again
+}
+
+/// Publishes all of them, in order, and nothing else meanwhile; notes those that were refused. Answers whether all have
+/// arrived: not, when it is time to stop.
 async fn publish(
     hub: &Hub,
     transport: &dyn Transport,
     mut messages: Vec<Message>,
+    refused: &mut Vec<Mark>,
     progress: &Progress,
-) -> Vec<Mark> {
-    let mut refused = Vec::new();
+) -> bool {
     let mut failures = 0;
-    while !messages.is_empty() && !hub.stop.is_stopped() {
+    while !messages.is_empty() {
+        failures += 1;
+        hub.pause(failures).await;
+        if hub.stop.is_stopped() {
+            return false;
+        }
         let outcomes = transport.publish(messages.clone()).await;
-        let mut again = Vec::new();
-        for (message, outcome) in messages.into_iter().zip(outcomes) {
-            match outcome {
-                Published::Stored => {}
-                Published::Refused(reason) => refused.push(note(&message.event, &reason)),
-                Published::Unknown(reason) => {
-                    progress.trouble(Some(format!(
-                        "the broker did not confirm {}: {reason}",
-                        message.event.id
-                    )));
-                    again.push(message);
-                }
-            }
-        }
-        messages = again;
-        if !messages.is_empty() {
-            failures += 1;
-            hub.pause(failures).await;
-        }
+        messages = sorted(messages, outcomes, refused, progress);
     }
-    if messages.is_empty() {
-        progress.trouble(None);
-    }
-    refused
+    progress.trouble(None);
+    true
 }
 
 fn note(event: &NewEvent, reason: &str) -> Mark {

@@ -17,7 +17,7 @@ use annals_core::position::Position;
 use annals_core::query::Query;
 use annals_core::tag::Tag;
 use annals_core::time::{Clock, SystemClock};
-use annals_store::{EmbeddedStore, Options};
+use annals_store::{EmbeddedStore, EventView, Options};
 use anyhow::{Context, Result, bail};
 
 /// The most events of one page of a long read.
@@ -33,6 +33,9 @@ fn main() -> Result<()> {
 }
 
 impl Peer for Annals {
+    const LENDS: bool = true;
+    const PAGES: bool = true;
+
     async fn open(dir: &Path, variant: &str) -> Result<Self> {
         let is_full = match variant {
             "" => false,
@@ -54,21 +57,40 @@ impl Peer for Annals {
         }
     }
 
+    /// Each event in memory of its own, as Tephra's driver does it.
     async fn scan(&self, visit: Visit<'_>) -> Result<()> {
+        self.lend(Query::all(), |event| lent(event.to_stored().view(), visit))
+            .map(|_| ())
+    }
+
+    async fn scan_borrowed(&self, visit: Visit<'_>) -> Result<()> {
+        self.lend(Query::all(), |event| lent(event, visit)).map(|_| ())
+    }
+
+    async fn scan_pages(&self, visit: Visit<'_>) -> Result<()> {
         self.pages(Query::all(), visit).await.map(|_| ())
     }
 
     async fn by_tag(&self, tag: &str, visit: Visit<'_>) -> Result<u64> {
-        self.pages(Query::tag(Tag::new(tag)?), visit).await
+        self.lend(Query::tag(Tag::new(tag)?), |event| lent(event, visit))
     }
 
     async fn by_type(&self, kind: &str, visit: Visit<'_>) -> Result<()> {
         let query = Query::types(vec![EventType::new(kind)]);
-        self.pages(query, visit).await.map(|_| ())
+        self.lend(query, |event| lent(event, visit)).map(|_| ())
     }
 }
 
 impl Annals {
+    /// Answers the position before which everything was seen.
+    fn lend(&self, query: Query, mut visit: impl FnMut(EventView<'_>) -> Result<()>) -> Result<u64> {
+        let mut events = self.store.lend(query, Position::ZERO);
+        while let Some(event) = events.next_event()? {
+            visit(event)?;
+        }
+        Ok(events.end().get())
+    }
+
     /// Reads page by page; answers the position before which everything was seen.
     async fn pages(&self, query: Query, visit: Visit<'_>) -> Result<u64> {
         let mut from = Position::ZERO;
@@ -162,4 +184,15 @@ fn seen(event: &RecordedEvent) -> Result<Seen<'_>> {
         tags: [first.as_str(), second.as_str()],
         data: &event.data,
     })
+}
+
+fn lent(event: EventView<'_>, visit: Visit<'_>) -> Result<()> {
+    let mut tags = event.tags();
+    let mut tag = || tags.next().context("an event with less than two tags");
+    visit(Seen {
+        kind: event.event_type(),
+        tags: [tag()?, tag()?],
+        data: event.data(),
+    });
+    Ok(())
 }

@@ -1,7 +1,60 @@
-//! Figures: latencies, rates, memory, and the lines they are printed as.
+//! Figures: latencies, rates, processor time, memory, and the lines they are printed as.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What something took: on the clock, and of the processors, all threads of this process together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// On the clock.
+    pub time: Duration,
+    /// Of the processors: what others do on the machine disturbs it little.
+    pub processor: Duration,
+}
+
+/// Measures both.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    began: Instant,
+    processor: Duration,
+}
+
+impl Watch {
+    /// From now on.
+    pub fn start() -> Self {
+        Self {
+            processor: processor_time(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Until now.
+    pub fn stop(self) -> Spent {
+        Spent {
+            time: self.began.elapsed(),
+            processor: processor_time().saturating_sub(self.processor),
+        }
+    }
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Prints two rows: operations per second, and processor time of each in nanoseconds; both in the median of the runs,
+/// each of which did `operations`.
+pub fn print_settled(row: &str, operations: u64, runs: &[Spent]) {
+    let times = runs.iter().map(|run| run.time).collect();
+    print(row, settled_rate(operations, times));
+    let processor = runs.iter().map(|run| run.processor).collect();
+    print(
+        &format!("{row}-cpu-ns"),
+        1e9 / settled_rate(operations, processor),
+    );
+}
 
 /// Prints a figure as the line that the gatherer reads.
 pub fn print(row: &str, value: f64) {

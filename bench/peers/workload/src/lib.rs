@@ -20,7 +20,9 @@ mod run;
 
 pub use digest::Digest;
 pub use fact::{Fact, KINDS, Seen, Shape, customer_tag, order_tag};
-pub use figures::{print, print_latencies, print_rate, resident_kib, settled_rate};
+pub use figures::{
+    Spent, Watch, print, print_latencies, print_rate, print_settled, resident_kib, settled_rate,
+};
 pub use group::{Group, Table};
 pub use peer::{Guard, Outcome, Peer, Visit};
 pub use record::{decode, encode, index_key, index_names, index_position};

@@ -35,6 +35,8 @@ pub trait Peer: Send + Sync + Sized + 'static {
     const CANNOT: &'static [&'static str] = &[];
     /// Whether [`Peer::scan_borrowed`] is there.
     const LENDS: bool = false;
+    /// Whether [`Peer::scan_pages`] is there.
+    const PAGES: bool = false;
 
     /// Opens the store in a folder, or makes it.
     fn open(dir: &Path, variant: &str) -> impl Future<Output = Result<Self>> + Send;
@@ -48,6 +50,11 @@ pub trait Peer: Send + Sync + Sized + 'static {
     /// Reads all events in order without copying them out.
     fn scan_borrowed(&self, _visit: Visit<'_>) -> impl Future<Output = Result<()>> + Send {
         async { bail!("this store lends no events") }
+    }
+
+    /// Reads all events in order, page by page, taken apart into values of the language.
+    fn scan_pages(&self, _visit: Visit<'_>) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("this store has no pages") }
     }
 
     /// Reads the events of a tag in order; answers what a guard has to know.

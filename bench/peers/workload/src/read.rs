@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::digest::Digest;
 use crate::fact::{KINDS, Shape, customer_tag, mixed, order_tag};
-use crate::figures::{print, print_rate, resident_kib, settled_rate};
+use crate::figures::{Spent, Watch, print, print_settled, resident_kib, settled_rate};
 use crate::peer::Peer;
 
 /// Times that the longest reads are repeated at least.
@@ -78,31 +78,40 @@ pub(crate) async fn all<P: Peer>(peer: &P, shape: Shape, expected: &Expected, ti
 }
 
 async fn scans<P: Peer>(peer: &P, shape: Shape, expected: &Expected, time: Duration) -> Result<()> {
-    let (mut owned, mut lent, began) = (Vec::new(), Vec::new(), Instant::now());
+    let (mut owned, mut lent, mut paged) = (Vec::new(), Vec::new(), Vec::new());
+    let began = Instant::now();
     while owned.len() < REPEATS_MIN || began.elapsed() < time {
-        let (mut found, start) = (Digest::default(), Instant::now());
+        let (mut found, watch) = (Digest::default(), Watch::start());
         peer.scan(&mut |event| found.see(event)).await?;
-        owned.push(start.elapsed());
-        ensure!(
-            found == expected.all,
-            "a scan: expected {:?}, found {found:?}",
-            expected.all
-        );
+        owned.push(watch.stop());
+        check(found, expected)?;
         if P::LENDS {
-            let (mut found, start) = (Digest::default(), Instant::now());
+            let (mut found, watch) = (Digest::default(), Watch::start());
             peer.scan_borrowed(&mut |event| found.see(event)).await?;
-            lent.push(start.elapsed());
-            ensure!(
-                found == expected.all,
-                "a scan: expected {:?}, found {found:?}",
-                expected.all
-            );
+            lent.push(watch.stop());
+            check(found, expected)?;
+        }
+        if P::PAGES {
+            let (mut found, watch) = (Digest::default(), Watch::start());
+            peer.scan_pages(&mut |event| found.see(event)).await?;
+            paged.push(watch.stop());
+            check(found, expected)?;
         }
     }
-    print("scan", settled_rate(shape.events, owned));
-    if P::LENDS {
-        print("scan-borrowed", settled_rate(shape.events, lent));
+    for (row, runs) in [("scan", owned), ("scan-borrowed", lent), ("scan-pages", paged)] {
+        if !runs.is_empty() {
+            print_settled(row, shape.events, &runs);
+        }
     }
+    Ok(())
+}
+
+fn check(found: Digest, expected: &Expected) -> Result<()> {
+    let expected = expected.all;
+    ensure!(
+        found == expected,
+        "a scan: expected {expected:?}, found {found:?}"
+    );
     Ok(())
 }
 
@@ -113,18 +122,20 @@ async fn tags<P: Peer>(
     expected: &[Digest],
     time: Duration,
 ) -> Result<()> {
-    let (mut reads, mut busy, began) = (0, Duration::ZERO, Instant::now());
+    let (mut reads, mut busy, began) = (0, Spent::default(), Instant::now());
     while began.elapsed() < time {
         let which = mixed(reads + 1) % expected.len() as u64;
         let tag = tag(which);
-        let (mut found, start) = (Digest::default(), Instant::now());
+        let (mut found, watch) = (Digest::default(), Watch::start());
         peer.by_tag(&tag, &mut |event| found.see(event)).await?;
-        busy += start.elapsed();
+        let spent = watch.stop();
+        busy.time += spent.time;
+        busy.processor += spent.processor;
         let expected = expected[which as usize];
         ensure!(found == expected, "{tag}: expected {expected:?}, found {found:?}");
         reads += 1;
     }
-    print_rate(row, reads, busy);
+    print_settled(row, reads, &[busy]);
     Ok(())
 }
 
@@ -132,9 +143,9 @@ async fn types<P: Peer>(peer: &P, expected: &Expected, time: Duration) -> Result
     let (mut runs, began) = (Vec::new(), Instant::now());
     while runs.len() < REPEATS_MIN || began.elapsed() < time {
         let which = runs.len() % KINDS.len();
-        let (mut found, start) = (Digest::default(), Instant::now());
+        let (mut found, watch) = (Digest::default(), Watch::start());
         peer.by_type(KINDS[which], &mut |event| found.see(event)).await?;
-        runs.push(start.elapsed());
+        runs.push(watch.stop());
         let expected = expected.kinds[which];
         ensure!(
             found == expected,
@@ -142,6 +153,8 @@ async fn types<P: Peer>(peer: &P, expected: &Expected, time: Duration) -> Result
             KINDS[which]
         );
     }
-    print("type-ms", 1e3 / settled_rate(1, runs));
+    let times = |of: fn(&Spent) -> Duration| 1e3 / settled_rate(1, runs.iter().map(of).collect());
+    print("type-ms", times(|run| run.time));
+    print("type-cpu-ms", times(|run| run.processor));
     Ok(())
 }

@@ -35,6 +35,10 @@ pub enum Published {
     Unknown(String),
 }
 
+/// The outcomes of a batch that was handed over: one per message, in the order given. They come only to who waits for
+/// them; dropped, what became of the batch is not known.
+pub type Outcomes = BoxFuture<'static, Vec<Published>>;
+
 /// What a transport can do. A service that needs what is missing fails at start, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
@@ -54,6 +58,8 @@ pub struct Capabilities {
     pub parks: bool,
     /// Something can be said to everybody who listens just now ([`Transport::broadcast`]).
     pub broadcast: bool,
+    /// Messages on their way without an outcome, at most; whoever publishes much divides it into batches.
+    pub window: usize,
     /// What [`Published::Stored`] means on this broker, in plain words.
     pub stored_means: &'static str,
 }
@@ -227,6 +233,21 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Publishes a batch; the answer has one outcome per message, in the order given.
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>>;
+
+    /// Hands a batch over and returns when the next may follow, which leaves behind it; the outcomes come later. A
+    /// transport that cannot have two batches on their way returns when this one has its outcomes.
+    ///
+    /// After an outcome that is [`Published::Unknown`], send that message again and then everything of the batches that
+    /// were handed over behind it, whatever their outcomes: some of it may have gone before.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, what became of the batch is not known.
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        Box::pin(async move {
+            let outcomes = self.publish(batch).await;
+            Box::pin(std::future::ready(outcomes)) as Outcomes
+        })
+    }
 
     /// How many messages of these topics (none: of all) wait at or after a position of the transport's log; `None`
     /// where the transport has no such log or cannot say.

@@ -27,3 +27,18 @@ fn is_checked_when_it_comes_from_outside() {
 fn serde_json_like(text: &str) -> Result<Tag, serde::de::value::Error> {
     Tag::deserialize(serde::de::value::StrDeserializer::new(text))
 }
+
+#[test]
+fn every_character_is_judged_alike_beside_ascii_and_beside_others() {
+    let mut characters: Vec<char> = ('\0'..='\u{2ff}').collect();
+    characters.extend(['—', '\u{2028}', '漢', '🦀']);
+    for c in characters {
+        for (before, behind) in [("", "x"), ("é", "x"), ("x", "é"), ("", "")] {
+            let text = format!("a:{before}{c}{behind}");
+            assert_eq!(Tag::new(text.as_str()).is_ok(), !c.is_control(), "{text:?}");
+            let kind = Tag::new(format!("a{c}:{before}{behind}1")).is_ok();
+            let fits = c.is_ascii_lowercase() || c.is_ascii_digit() || "_-:".contains(c);
+            assert_eq!(kind, fits, "a{c:?} as a kind");
+        }
+    }
+}

@@ -1,8 +1,15 @@
 //! The way out and back, and bytes nobody wrote.
 
+use annals_core::event::{EventType, Metadata, Origin};
+use annals_core::id::{CorrelationId, EventId};
+use annals_core::position::Position;
+use annals_core::tag::Tag;
+use annals_core::time::Timestamp;
 use annals_log::disk::sim::chance::Chance;
+use uuid::Uuid;
 
 use super::*;
+use crate::index::Termed;
 
 /// An event in which everything is set.
 pub(crate) fn full() -> NewEvent {
@@ -64,7 +71,9 @@ fn events_come_back_as_they_went_out() {
         let back = read_event(&body).unwrap();
         assert_eq!(back, event);
         let shared = body.len() - event.data.len();
-        assert_eq!(back.data.as_ptr(), body[shared..].as_ptr(), "without copying");
+        if !back.data.is_empty() {
+            assert_eq!(back.data.as_ptr(), body[shared..].as_ptr(), "without copying");
+        }
     }
 }
 

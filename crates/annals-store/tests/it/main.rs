@@ -9,6 +9,8 @@ mod conformance;
 mod faults;
 /// The files of the index are hints.
 mod index;
+/// Reading that lends.
+mod lend;
 /// Power cuts, judged by an oracle.
 mod crash;
 /// What only the embedded store has: folders, locks, reopening.

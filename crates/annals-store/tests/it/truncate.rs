@@ -225,6 +225,13 @@ fn compare(store: &EmbeddedStore, whole: &EmbeddedStore, boundary: u64) {
     assert_eq!(rest.next.get(), boundary);
     let before = Read::new(all, Position::ZERO).to(rest.next).backward();
     assert_eq!(boundary_of(&ready(store.read(before)).unwrap_err()), boundary);
+    let mut lent = store.lend(Query::all(), Position::ZERO);
+    assert_eq!(boundary_of(&lent.next_event().unwrap_err()), boundary);
+    let mut lent = store.lend(Query::all(), Position::ZERO).backward();
+    for _ in boundary..whole.end().get() {
+        assert!(lent.next_event().unwrap().is_some());
+    }
+    assert_eq!(boundary_of(&lent.next_event().unwrap_err()), boundary);
     for event in read(whole, &Query::all(), 0).unwrap() {
         match ready(store.end_at(event.recorded)) {
             Ok(end) => assert_eq!(end, ready(whole.end_at(event.recorded)).unwrap()),

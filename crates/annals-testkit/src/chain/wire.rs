@@ -1,17 +1,20 @@
 //! A broker that loses answers and subscriptions and hands things out twice, by the dice.
 //!
-//! In: what any transport is asked. Out: the embedded broker's answers, some of them lost or repeated. Order is kept:
-//! what a batch holds behind a lost answer is lost as well.
+//! In: what any transport is asked. Out: the embedded broker's answers, some of them lost or repeated, those of a batch
+//! perhaps after the next has left. Order is kept: what leaves behind a lost answer is lost as well, until whoever sent
+//! it knows.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use annals::World;
 use annals_core::event::NewEvent;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Capabilities, Consumer, Delivery, Message, Published, ReceiveError, Subscribe, SubscribeError,
-    Topic, Transport,
+    Attempt, Capabilities, Consumer, Delivery, Message, Outcomes, Published, ReceiveError, Subscribe,
+    SubscribeError, Topic, Transport,
 };
 use annals_core::position::Position;
 use annals_transport::embedded::EmbeddedBroker;
@@ -27,11 +30,32 @@ const REMEMBERED: usize = 16;
 pub(super) struct Wire {
     broker: EmbeddedBroker,
     dice: Arc<Dice>,
+    /// Over which everything leaves, until an answer was lost on it. Every batch on its way holds it.
+    line: Arc<Mutex<Arc<Line>>>,
+}
+
+/// What batches leave over.
+#[derive(Default)]
+struct Line {
+    is_lost: AtomicBool,
 }
 
 impl Wire {
     pub(super) fn new(broker: EmbeddedBroker, dice: Arc<Dice>) -> Self {
-        Self { broker, dice }
+        Self {
+            broker,
+            dice,
+            line: Arc::default(),
+        }
+    }
+
+    /// The line; a new one where nothing is on its way over one that was lost.
+    fn line(&self) -> Arc<Line> {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.is_lost.load(Relaxed) && Arc::strong_count(&line) == 1 {
+            *line = Arc::default();
+        }
+        Arc::clone(&line)
     }
 
     /// As after a crash of the broker: on the same store, with the same dice.
@@ -64,6 +88,28 @@ impl Transport for Wire {
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
         Box::pin(self.publish_some(batch))
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        Box::pin(async move {
+            let line = self.line();
+            let outcomes = match line.is_lost.load(Relaxed) {
+                true => vec![Published::Unknown("the dice lost an answer before".into()); batch.len()],
+                false => self.publish_some(batch).await,
+            };
+            if outcomes
+                .iter()
+                .any(|outcome| matches!(outcome, Published::Unknown(_)))
+            {
+                line.is_lost.store(true, Relaxed);
+            }
+            let dice = Arc::clone(&self.dice);
+            Box::pin(async move {
+                dice.dawdle().await;
+                drop(line);
+                outcomes
+            }) as Outcomes
+        })
     }
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {

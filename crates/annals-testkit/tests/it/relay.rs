@@ -7,7 +7,8 @@ use annals::{Place, Service};
 use annals_core::id::EventId;
 use annals_core::port::store::{BoxFuture, EventStore};
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Message, Published, ReceiveError, Subscribe, SubscribeError, Transport,
+    Capabilities, Consumer, Delivery, Message, Outcomes, Published, ReceiveError, Subscribe, SubscribeError,
+    Transport,
 };
 use annals_store::MemoryStore;
 use annals_testkit::chain::{Chain, Stage};
@@ -22,6 +23,8 @@ struct Scripted {
     sent: Arc<Mutex<Vec<Sent>>>,
     /// What it can do.
     replay: bool,
+    /// Outcomes come so much later, while the next batch may leave.
+    later: Option<Duration>,
 }
 
 /// A batch: types and ids.
@@ -45,6 +48,7 @@ impl Transport for Scripted {
             late_groups: true,
             parks: true,
             broadcast: false,
+            window: 4_096,
             stored_means: "noted",
         }
     }
@@ -57,6 +61,18 @@ impl Transport for Scripted {
         let mut answers = self.answers.lock().unwrap().pop_front().unwrap_or_default();
         answers.resize(batch.len(), Published::Stored);
         Box::pin(std::future::ready(answers))
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        let publishing = self.publish(batch);
+        let later = self.later.unwrap_or_default();
+        Box::pin(async move {
+            let outcomes = publishing.await;
+            Box::pin(async move {
+                tokio::time::sleep(later).await;
+                outcomes
+            }) as Outcomes
+        })
     }
 
     fn subscribe(&self, _: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
@@ -177,6 +193,41 @@ fn what_is_unknown_is_sent_again_with_its_id_before_the_relay_goes_on() {
             .unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(again.sent().len(), 1);
+    });
+}
+
+#[test]
+fn what_was_on_its_way_behind_an_unknown_goes_again_behind_it() {
+    Chain::new(1).run(async |stage| {
+        let store = MemoryStore::with_clock(Arc::clone(&stage.world().clock));
+        let transport = Scripted {
+            later: Some(Duration::from_secs(1)),
+            ..Scripted::new([vec![unknown()]])
+        };
+        let service = started(stage, &store, &transport).await;
+        let maths = || course("maths");
+        service
+            .execute(Open {
+                course: maths(),
+                seats: 9,
+            })
+            .await
+            .unwrap();
+        for who in ["ann", "bob"] {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let (student, course) = (student(who), maths());
+            service.execute(Enrol { student, course }).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let sent = transport.sent();
+        assert_eq!(sent.len(), 3, "none waits for the outcome of another: {sent:?}");
+        assert!(!service.status().await.is_idle());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let sent = transport.sent();
+        let first: Vec<_> = sent[..3].concat();
+        assert_eq!(sent[3..], [first], "all of them, in order");
+        assert!(service.status().await.is_idle());
+        service.kill().await;
     });
 }
 

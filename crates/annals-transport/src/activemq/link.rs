@@ -1,5 +1,8 @@
 //! The link: makes connections within a deadline, and knows how the last one fared.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
@@ -11,6 +14,8 @@ use crate::link::{self, Noted};
 
 /// A peer that says nothing for so long is gone, in milliseconds.
 const IDLE_MS: u32 = 10_000;
+/// How often it is looked whether a connection still stands.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Link {
     pub(super) config: Config,
@@ -20,7 +25,29 @@ pub(super) struct Link {
 /// A connection with one session.
 pub(super) struct Open {
     pub(super) session: SessionHandle<()>,
-    connection: ConnectionHandle<()>,
+    connection: Standing,
+}
+
+/// Tells whether a connection stands, also to those who do not have it.
+#[derive(Clone)]
+pub(super) struct Standing(Arc<Mutex<Option<ConnectionHandle<()>>>>);
+
+impl Standing {
+    /// Resolves when the connection has ended: the client tells those who wait for an outcome nothing of it.
+    pub(super) async fn gone(&self) {
+        while self.stands() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn stands(&self) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().is_some_and(|connection| !connection.is_closed())
+    }
+
+    fn take(&self) -> Option<ConnectionHandle<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Link {
@@ -52,21 +79,24 @@ impl Link {
             .open(&url[..]);
         let mut connection = within(connecting).await?;
         let session = within(Session::begin(&mut connection)).await?;
+        let connection = Standing(Arc::new(Mutex::new(Some(connection))));
         Ok(Open { session, connection })
     }
 }
 
 impl Open {
-    /// Whether the connection still stands, as far as the client knows.
-    pub(super) fn stands(&self) -> bool {
-        !self.connection.is_closed() && !self.session.is_ended()
+    /// For those who wait for something that may never come.
+    pub(super) fn standing(&self) -> Standing {
+        self.connection.clone()
     }
 
     /// Says goodbye; what is not settled goes back to its queue.
     pub(super) async fn close(mut self) {
         // Errors mean that it is closed already.
         drop(within(self.session.end()).await);
-        drop(within(self.connection.close()).await);
+        if let Some(mut connection) = self.connection.take() {
+            drop(within(connection.close()).await);
+        }
     }
 }
 

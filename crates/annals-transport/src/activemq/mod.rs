@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
-    Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Start, Subscribe, SubscribeError,
+    Topic, Transport,
 };
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -41,6 +41,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     late_groups: false,
     parks: false,
     broadcast: true,
+    window: publisher::WINDOW_MAX,
     stored_means: "the broker has it in its journal; flushed on Classic with journalDiskSyncStrategy=always",
 };
 
@@ -52,7 +53,7 @@ pub struct ActiveMq {
 
 struct Shared {
     link: Arc<Link>,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
     speaker: Speaker,
     /// Topics of which this process knows that a group waits.
     declared: Mutex<BTreeSet<Topic>>,
@@ -66,7 +67,7 @@ impl ActiveMq {
     pub fn open(url: &str) -> Result<Self, ConfigError> {
         let link = Arc::new(Link::new(Config::read(url)?));
         let shared = Shared {
-            publisher: Publisher::new(Arc::clone(&link)),
+            publisher: Arc::new(Publisher::new(Arc::clone(&link))),
             link,
             speaker: Speaker::default(),
             declared: Mutex::default(),
@@ -101,11 +102,15 @@ impl Transport for ActiveMq {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
+        Box::pin(async move { self.hand_over(batch).await.await })
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
         let allowed: Vec<bool> = batch
             .iter()
             .map(|message| self.is_declared(&message.topic))
             .collect();
-        Box::pin(async move { self.shared.publisher.publish(batch, &allowed).await })
+        Box::pin(Arc::clone(&self.shared.publisher).hand_over(batch, allowed))
     }
 
     fn health(&self) -> Health {

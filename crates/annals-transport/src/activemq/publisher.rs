@@ -3,11 +3,11 @@
 //! Invariant: messages of a topic leave in the order given. When a connection breaks, whatever has no outcome is unknown,
 //! and so is all that follows in the batch.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_core::port::transport::{Health, Message, Published, Topic};
+use annals_core::port::transport::{Health, Message, Outcomes, Published, Topic};
 use fe2o3_amqp::Sender;
 use fe2o3_amqp::link::SendError;
 use fe2o3_amqp::link::delivery::DeliveryFut;
@@ -17,23 +17,21 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::convert::sections;
-use super::link::{Link, Open, within};
-use crate::wire::encode;
+use super::link::{Link, Open, Standing, within};
+use crate::way::{Batch, Confirm, Held};
+use crate::wire::{Encoded, encode};
 
 /// Messages on their way without an outcome.
-const WINDOW_MAX: usize = 256;
+pub(super) const WINDOW_MAX: usize = 256;
 /// For an outcome.
 const OUTCOME_DEADLINE: Duration = Duration::from_secs(15);
-
-/// How often it is looked whether the connection still stands.
-const LOOK: Duration = Duration::from_millis(100);
-
-type Awaited = DeliveryFut<Result<Outcome, SendError>>;
+/// Why there is no outcome.
+const LOST: &str = "the connection was lost before ActiveMQ answered";
 
 pub(super) struct Publisher {
     link: Arc<Link>,
-    /// Held over a batch: batches go one after the other.
-    open: Mutex<Option<Senders>>,
+    /// Held while a batch is sent: batches leave one after the other.
+    held: Mutex<Held<Senders>>,
 }
 
 struct Senders {
@@ -45,77 +43,81 @@ impl Publisher {
     pub(super) fn new(link: Arc<Link>) -> Self {
         Self {
             link,
-            open: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
-    /// One outcome per message; what is not allowed is not sent.
-    pub(super) async fn publish(&self, batch: Vec<Message>, allowed: &[bool]) -> Vec<Published> {
-        let mut held = self.open.lock().await;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        let mut broken = None;
-        let mut sent = VecDeque::with_capacity(WINDOW_MAX);
-        for (message, allowed) in batch.iter().zip(allowed) {
-            if sent.len() == WINDOW_MAX
-                && let Some(sent) = sent.pop_front()
-            {
-                outcomes.push(outcome(sent, held.as_ref(), &mut broken).await);
+    /// Hands over what is allowed; the rest is unknown.
+    pub(super) async fn hand_over(self: Arc<Self>, messages: Vec<Message>, allowed: Vec<bool>) -> Outcomes {
+        let mut batch = Batch::new(messages.len(), WINDOW_MAX);
+        let mut held = self.held.lock().await;
+        let connected = self.connected(&mut held).await;
+        let way = held.way();
+        for (message, allowed) in messages.iter().zip(allowed) {
+            let encoded = match (encode(message), batch.room().await, &connected) {
+                (Err(reason), _, _) => {
+                    batch.push(Err(Published::Refused(reason)));
+                    continue;
+                }
+                (Ok(_), Some(reason), _) => Err(reason),
+                (Ok(_), None, Err(reason)) => Err(reason.clone()),
+                (Ok(encoded), None, Ok(())) => Ok(encoded),
+            };
+            match (encoded, held.open()) {
+                (Ok(_), _) if !allowed => batch.push(Err(nobody_waits(&message.topic))),
+                (Ok(encoded), Some(senders)) => self.send(senders, message, &encoded, &mut batch).await,
+                (Ok(_), None) => batch.break_off(LOST.into()),
+                (Err(reason), _) => batch.break_off(reason),
             }
-            sent.push_back(self.send(&mut held, message, *allowed, &mut broken).await);
         }
-        for sent in sent {
-            outcomes.push(outcome(sent, held.as_ref(), &mut broken).await);
-        }
-        if let Some(reason) = broken {
-            self.link.noted.is(Health::Degraded(reason));
-            if let Some(senders) = held.take() {
-                tokio::spawn(senders.open.close());
+        drop(held);
+        Box::pin(async move {
+            let (outcomes, broken) = batch.outcomes().await;
+            if let Some(reason) = broken {
+                self.link.noted.is(Health::Degraded(reason));
+                if let Some(senders) = self.held.lock().await.give_up(&way) {
+                    tokio::spawn(senders.open.close());
+                }
             }
-        }
-        outcomes
-    }
-
-    async fn send(
-        &self,
-        held: &mut Option<Senders>,
-        message: &Message,
-        allowed: bool,
-        broken: &mut Option<String>,
-    ) -> Result<Awaited, Published> {
-        let encoded = encode(message).map_err(Published::Refused)?;
-        if let Some(reason) = broken {
-            return Err(Published::Unknown(reason.clone()));
-        }
-        if !allowed {
-            return Err(Published::Unknown(format!(
-                "no group is declared for the topic {}, and ActiveMQ would drop the message; declare one",
-                message.topic
-            )));
-        }
-        let sending = async {
-            let sender = self.sender(held, &message.topic).await?;
-            within(sender.send_batchable(sections(message, &encoded))).await
-        };
-        sending.await.map_err(|reason| {
-            *broken = Some(reason.clone());
-            Published::Unknown(reason)
+            outcomes
         })
     }
 
-    async fn sender<'a>(
-        &self,
-        held: &'a mut Option<Senders>,
-        topic: &Topic,
-    ) -> Result<&'a mut Sender, String> {
-        if held.is_none() {
-            *held = Some(Senders {
+    async fn connected(&self, held: &mut Held<Senders>) -> Result<(), String> {
+        if held.open().is_none() {
+            held.may_open()?;
+            held.opened(Senders {
                 open: self.link.open().await?,
                 by_topic: BTreeMap::new(),
             });
         }
-        let Some(senders) = held else {
-            return Err("no connection".into());
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        senders: &mut Senders,
+        message: &Message,
+        encoded: &Encoded,
+        batch: &mut Batch<Awaited>,
+    ) {
+        let standing = senders.open.standing();
+        let sending = async {
+            let sender = self.sender(senders, &message.topic).await?;
+            within(sender.send_batchable(sections(message, encoded))).await
         };
+        let sent = tokio::select! {
+            biased;
+            sent = sending => sent,
+            () = standing.gone() => Err(LOST.into()),
+        };
+        match sent {
+            Ok(outcome) => batch.push(Ok(Awaited { outcome, standing })),
+            Err(reason) => batch.break_off(reason),
+        }
+    }
+
+    async fn sender<'a>(&self, senders: &'a mut Senders, topic: &Topic) -> Result<&'a mut Sender, String> {
         if !senders.by_topic.contains_key(topic) {
             let flavour = self.link.config.flavour;
             let mut target = Target::builder().address(flavour.target(topic));
@@ -136,39 +138,29 @@ impl Publisher {
     }
 }
 
-async fn outcome(
-    sent: Result<Awaited, Published>,
-    senders: Option<&Senders>,
-    broken: &mut Option<String>,
-) -> Published {
-    let awaited = match sent {
-        Ok(awaited) => awaited,
-        Err(outcome) => return outcome,
-    };
-    if let Some(reason) = broken {
-        return Published::Unknown(reason.clone());
-    }
-    let answered = tokio::select! {
-        answered = timeout(OUTCOME_DEADLINE, awaited) => answered,
-        () = gone(senders) => {
-            let reason = "the connection was lost before ActiveMQ answered".to_owned();
-            *broken = Some(reason.clone());
-            return Published::Unknown(reason);
-        }
-    };
-    let reason = match answered {
-        Ok(Ok(Outcome::Accepted(_))) => return Published::Stored,
-        Ok(Ok(other)) => format!("ActiveMQ answered {other:?}"),
-        Ok(Err(error)) => error.to_string(),
-        Err(_late) => format!("no outcome within {OUTCOME_DEADLINE:?}"),
-    };
-    *broken = Some(reason.clone());
-    Published::Unknown(reason)
+fn nobody_waits(topic: &Topic) -> Published {
+    Published::Unknown(format!(
+        "no group is declared for the topic {topic}, and ActiveMQ would drop the message; declare one"
+    ))
 }
 
-/// Resolves when the connection has ended: the client tells those who wait for an outcome nothing of it.
-async fn gone(senders: Option<&Senders>) {
-    while senders.is_none_or(|senders| senders.open.stands()) {
-        tokio::time::sleep(LOOK).await;
+struct Awaited {
+    outcome: DeliveryFut<Result<Outcome, SendError>>,
+    standing: Standing,
+}
+
+impl Confirm for Awaited {
+    async fn outcome(self) -> Result<Published, String> {
+        let answered = tokio::select! {
+            biased;
+            answered = timeout(OUTCOME_DEADLINE, self.outcome) => answered,
+            () = self.standing.gone() => return Err(LOST.into()),
+        };
+        match answered {
+            Ok(Ok(Outcome::Accepted(_))) => Ok(Published::Stored),
+            Ok(Ok(other)) => Err(format!("ActiveMQ answered {other:?}")),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_late) => Err(format!("no outcome within {OUTCOME_DEADLINE:?}")),
+        }
     }
 }

@@ -26,6 +26,9 @@ use super::publish::Publisher;
 use super::record::{self, Parked, RequeueError};
 use super::replay::ReplayConsumer;
 
+/// Messages of one append, at most, when much is published.
+const WINDOW: usize = 4_096;
+
 /// Durable topics and consumer groups on an annals store. Cheap to clone; clones are one broker.
 ///
 /// Give a store to one broker only: it leads the groups. If two have it, the one that subscribed to a group last leads
@@ -247,6 +250,7 @@ impl Transport for EmbeddedBroker {
             late_groups: true,
             parks: true,
             broadcast: true,
+            window: WINDOW,
             stored_means: "acknowledged by the broker's store in this process: flushed to its disk with the embedded \
                            store, kept in memory only with the in-memory store",
         }

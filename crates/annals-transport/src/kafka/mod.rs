@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
-    Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Start, Subscribe, SubscribeError,
+    Topic, Transport,
 };
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -42,6 +42,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     late_groups: true,
     parks: false,
     broadcast: true,
+    window: publisher::WINDOW_MAX,
     stored_means: "all replicas in sync have it, in their memory; the disk follows",
 };
 
@@ -53,10 +54,10 @@ pub struct Kafka {
 
 struct Shared {
     config: Config,
-    topics: Topics,
-    publisher: Publisher,
+    topics: Arc<Topics>,
+    publisher: Arc<Publisher>,
     speaker: Speaker,
-    noted: Noted,
+    noted: Arc<Noted>,
 }
 
 impl Kafka {
@@ -66,12 +67,14 @@ impl Kafka {
     /// [`ConfigError`]: correct the address.
     pub fn open(url: &str) -> Result<Self, ConfigError> {
         let config = Config::read(url)?;
+        let (topics, noted) = (Arc::new(Topics::new(config.clone())), Arc::new(Noted::default()));
+        let publisher = Publisher::new(config.clone(), Arc::clone(&topics), Arc::clone(&noted));
         let shared = Shared {
-            topics: Topics::new(config.clone()),
-            publisher: Publisher::new(config.clone()),
+            topics,
+            publisher: Arc::new(publisher),
             speaker: Speaker::default(),
             config,
-            noted: Noted::default(),
+            noted,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -85,16 +88,11 @@ impl Transport for Kafka {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
-        Box::pin(async move {
-            let (encoded, topics) = publisher::ready(&batch);
-            if let Err(reason) = self.shared.noted.note(self.shared.topics.make(&topics).await) {
-                return batch.iter().map(|_| Published::Unknown(reason.clone())).collect();
-            }
-            let (outcomes, broken) = self.shared.publisher.publish(batch, encoded).await;
-            // Only the health is left to say; the outcomes say the rest.
-            drop(self.shared.noted.note(broken.map_or(Ok(()), Err)));
-            outcomes
-        })
+        Box::pin(async move { self.hand_over(batch).await.await })
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        Box::pin(Arc::clone(&self.shared.publisher).hand_over(batch))
     }
 
     fn backlog(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {

@@ -1,11 +1,12 @@
 //! Publishing: idempotent, all of a batch on its way at once.
 //!
 //! Invariant: messages of one key leave in the order given. What is not acknowledged in time is unknown, and so is all
-//! that follows in the batch; the producer that failed is not used again.
+//! that follows; the producer that failed is not used again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use annals_core::port::transport::{Message, Published, Topic};
+use annals_core::port::transport::{Message, Outcomes, Published, Topic};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
@@ -13,111 +14,118 @@ use tokio::sync::Mutex;
 
 use super::config::{Config, PREFIX};
 use super::convert::headers;
+use super::topics::Topics;
+use crate::link::Noted;
+use crate::way::{Batch, Confirm, Held};
 use crate::wire::{Encoded, encode};
+
+/// Messages on their way without an acknowledgement.
+pub(super) const WINDOW_MAX: usize = 1_024;
 
 pub(super) struct Publisher {
     config: Config,
-    /// Held over a batch: batches go one after the other.
-    producer: Mutex<Option<FutureProducer>>,
-}
-
-/// A message as it travels, or why no broker may take it.
-pub(super) type Ready = Result<Encoded, String>;
-
-/// Every message of a batch as it travels, and the topics of those that can.
-pub(super) fn ready(batch: &[Message]) -> (Vec<Ready>, Vec<Topic>) {
-    let encoded: Vec<Ready> = batch.iter().map(encode).collect();
-    let good = batch.iter().zip(&encoded).filter(|(_, ready)| ready.is_ok());
-    let topics: BTreeSet<&Topic> = good.map(|(message, _)| &message.topic).collect();
-    let topics = topics.into_iter().cloned().collect();
-    (encoded, topics)
+    topics: Arc<Topics>,
+    noted: Arc<Noted>,
+    /// Held while a batch is sent: batches leave one after the other.
+    held: Mutex<Held<FutureProducer>>,
 }
 
 impl Publisher {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config, topics: Arc<Topics>, noted: Arc<Noted>) -> Self {
         Self {
             config,
-            producer: Mutex::default(),
+            topics,
+            noted,
+            held: Mutex::default(),
         }
     }
 
-    /// One outcome per message, and what broke if something did.
-    pub(super) async fn publish(
-        &self,
-        batch: Vec<Message>,
-        encoded: Vec<Ready>,
-    ) -> (Vec<Published>, Option<String>) {
-        let mut held = self.producer.lock().await;
-        let producer = match &*held {
-            Some(producer) => producer.clone(),
-            None => match self.config.producer().create::<FutureProducer>() {
-                Ok(producer) => held.insert(producer).clone(),
-                Err(error) => {
-                    let reason = error.to_string();
-                    let unknown = batch.iter().map(|_| Published::Unknown(reason.clone()));
-                    return (unknown.collect(), Some(reason));
-                }
-            },
+    pub(super) async fn hand_over(self: Arc<Self>, messages: Vec<Message>) -> Outcomes {
+        let encoded: Vec<Ready> = messages.iter().map(encode).collect();
+        let mut batch = Batch::new(messages.len(), WINDOW_MAX);
+        let mut held = self.held.lock().await;
+        let producer = match self.topics.make(&topics(&messages, &encoded)).await {
+            Ok(()) => self.producer(&mut held),
+            Err(reason) => Err(reason),
         };
-        let mut broken = None;
-        let mut sent = Vec::with_capacity(batch.len());
-        for (message, encoded) in batch.iter().zip(encoded) {
-            sent.push(send(&producer, &message.topic, encoded, &mut broken));
+        let way = held.way();
+        for (message, encoded) in messages.iter().zip(encoded) {
+            match (encoded, &producer, batch.room().await) {
+                (Err(reason), _, _) => batch.push(Err(Published::Refused(reason))),
+                (_, _, Some(reason)) => batch.break_off(reason),
+                (_, Err(reason), _) => batch.break_off(reason.clone()),
+                (Ok(encoded), Ok(producer), None) => send(producer, &message.topic, &encoded, &mut batch),
+            }
         }
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for sent in sent {
-            outcomes.push(match sent {
-                Err(outcome) => outcome,
-                Ok(delivery) => delivered(delivery, &mut broken).await,
-            });
+        drop(held);
+        Box::pin(async move {
+            let (outcomes, broken) = batch.outcomes().await;
+            if broken.is_some() {
+                let given_up = self.held.lock().await.give_up(&way);
+                // Its last threads may take a while.
+                tokio::task::spawn_blocking(move || drop((producer, given_up)));
+            }
+            // Only the health is left to say; the outcomes say the rest.
+            drop(self.noted.note(broken.map_or(Ok(()), Err)));
+            outcomes
+        })
+    }
+
+    fn producer(&self, held: &mut Held<FutureProducer>) -> Result<FutureProducer, String> {
+        if let Some(producer) = held.open() {
+            return Ok(producer.clone());
         }
-        if broken.is_some() {
-            *held = None;
-            // Its last threads may take a while.
-            tokio::task::spawn_blocking(move || drop(producer));
-        }
-        (outcomes, broken)
+        held.may_open()?;
+        let fresh: FutureProducer = self
+            .config
+            .producer()
+            .create()
+            .map_err(|error| error.to_string())?;
+        Ok(held.opened(fresh).clone())
     }
 }
 
-fn send(
-    producer: &FutureProducer,
-    topic: &Topic,
-    encoded: Ready,
-    broken: &mut Option<String>,
-) -> Result<DeliveryFuture, Published> {
-    let encoded = encoded.map_err(Published::Refused)?;
-    if let Some(reason) = broken {
-        return Err(Published::Unknown(reason.clone()));
-    }
+/// A message as it travels, or why no broker may take it.
+type Ready = Result<Encoded, String>;
+
+/// The topics of those that can travel.
+fn topics(messages: &[Message], encoded: &[Ready]) -> Vec<Topic> {
+    let good = messages.iter().zip(encoded).filter(|(_, ready)| ready.is_ok());
+    let topics: BTreeSet<&Topic> = good.map(|(message, _)| &message.topic).collect();
+    topics.into_iter().cloned().collect()
+}
+
+fn send(producer: &FutureProducer, topic: &Topic, encoded: &Encoded, batch: &mut Batch<DeliveryFuture>) {
     let topic = format!("{PREFIX}{topic}");
     let mut record = FutureRecord::<str, [u8]>::to(&topic)
         .payload(&encoded.data)
-        .headers(headers(&encoded));
+        .headers(headers(encoded));
     if let Some(key) = &encoded.key {
         record = record.key(key);
     }
-    producer.send_result(record).map_err(|(error, _)| {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
-            return Published::Refused(error.to_string());
+    match producer.send_result(record) {
+        Ok(delivery) => batch.push(Ok(delivery)),
+        Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+            batch.push(Err(Published::Refused(error.to_string())));
         }
-        let reason = error.to_string();
-        *broken = Some(reason.clone());
-        Published::Unknown(reason)
-    })
+        Err((error, _)) => batch.break_off(error.to_string()),
+    }
 }
 
-/// The producer itself gives up after `message.timeout.ms`.
-async fn delivered(delivery: DeliveryFuture, broken: &mut Option<String>) -> Published {
-    let reason = match delivery.await {
-        Ok(Ok(_)) if broken.is_none() => return Published::Stored,
-        Ok(Ok(_)) => broken.clone().unwrap_or_default(),
-        Ok(Err((error, _))) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-            return Published::Refused(error.to_string());
+impl Confirm for DeliveryFuture {
+    // The client may still be sending it; it gives up by itself after `message.timeout.ms`.
+    const ALWAYS: bool = true;
+
+    async fn outcome(self) -> Result<Published, String> {
+        match self.await {
+            Ok(Ok(_)) => Ok(Published::Stored),
+            Ok(Err((error, _)))
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) =>
+            {
+                Ok(Published::Refused(error.to_string()))
+            }
+            Ok(Err((error, _))) => Err(error.to_string()),
+            Err(_canceled) => Err("the producer ended".to_owned()),
         }
-        Ok(Err((error, _))) => error.to_string(),
-        Err(_canceled) => "the producer ended".to_owned(),
-    };
-    broken.get_or_insert_with(|| reason.clone());
-    Published::Unknown(reason)
+    }
 }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
-    Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Start, Subscribe, SubscribeError,
+    Topic, Transport,
 };
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -27,6 +27,7 @@ pub use config::ConfigError;
 
 use config::Config;
 use link::Link;
+use publisher::Publisher;
 
 /// What it can do. Order holds as long as nothing is given back: what is, comes after newer messages.
 pub const CAPABILITIES: Capabilities = Capabilities {
@@ -37,6 +38,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     late_groups: true,
     parks: false,
     broadcast: true,
+    window: publisher::WINDOW_MAX,
     stored_means: "the stream has it; flushed only where the server says sync_interval: always",
 };
 
@@ -44,6 +46,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
 #[derive(Clone)]
 pub struct Nats {
     link: Arc<Link>,
+    publisher: Arc<Publisher>,
 }
 
 impl Nats {
@@ -52,8 +55,10 @@ impl Nats {
     /// # Errors
     /// [`ConfigError`]: correct the address.
     pub fn open(url: &str) -> Result<Self, ConfigError> {
+        let link = Arc::new(Link::new(Config::read(url)?));
         Ok(Self {
-            link: Arc::new(Link::new(Config::read(url)?)),
+            publisher: Arc::new(Publisher::new(Arc::clone(&link))),
+            link,
         })
     }
 }
@@ -64,7 +69,11 @@ impl Transport for Nats {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
-        Box::pin(publisher::publish(&self.link, batch))
+        Box::pin(async move { self.hand_over(batch).await.await })
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        Box::pin(Arc::clone(&self.publisher).hand_over(batch))
     }
 
     fn backlog(&self, group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {

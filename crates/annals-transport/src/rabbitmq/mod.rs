@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Health, Listener, Message, Published, Start, Subscribe, SubscribeError, Topic,
-    Transport,
+    Capabilities, Consumer, Health, Listener, Message, Outcomes, Published, Start, Subscribe, SubscribeError,
+    Topic, Transport,
 };
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -42,6 +42,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     late_groups: false,
     parks: false,
     broadcast: true,
+    window: publisher::WINDOW_MAX,
     stored_means: "a majority of each group's quorum queue has flushed it",
 };
 
@@ -74,7 +75,11 @@ impl Transport for RabbitMq {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
-        Box::pin(self.publisher.publish(batch))
+        Box::pin(async move { self.hand_over(batch).await.await })
+    }
+
+    fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        Box::pin(Arc::clone(&self.publisher).hand_over(batch))
     }
 
     fn backlog(&self, group: SmolStr, _topics: Vec<Topic>) -> BoxFuture<'_, Option<u64>> {

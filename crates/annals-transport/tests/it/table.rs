@@ -54,6 +54,10 @@ fn table() -> String {
             write!(table, " {} |", if can(capabilities) { "yes" } else { "no" }).unwrap();
         }
     }
+    table.push_str("\n| messages on their way at once, at most |");
+    for (_, capabilities) in &brokers {
+        write!(table, " {} |", capabilities.window).unwrap();
+    }
     table.push_str("\n\nWhat *stored* means:\n\n| broker | stored means |\n|---|---|\n");
     for (name, capabilities) in &brokers {
         writeln!(table, "| {name} | {} |", capabilities.stored_means).unwrap();

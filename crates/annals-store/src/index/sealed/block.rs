@@ -244,7 +244,7 @@ mod tests {
         let (content, end) = block.page();
         let mut bytes = Vec::new();
         append(&mut bytes, (0, 0), Kind::Leaf, content, &end);
-        Page::checked(bytes.into(), 0, 0).unwrap()
+        Page::checked(&bytes, 0, 0).unwrap()
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
             let end: Vec<u8> = (0..4).map(|_| chance.below(30) as u8).collect();
             let mut bytes = Vec::new();
             append(&mut bytes, (0, 0), Kind::Leaf, &content, &end);
-            let page = Page::checked(bytes.into(), 0, 0).unwrap();
+            let page = Page::checked(&bytes, 0, 0).unwrap();
             let key = [chance.number() as u8];
             let _answers = (find(&page, &key), floor(&page, &key).is_some());
             let mut walk = Entries::default();

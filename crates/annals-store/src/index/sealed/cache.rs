@@ -121,7 +121,7 @@ mod tests {
     fn page(content: &[u8]) -> Arc<Page> {
         let mut bytes = Vec::new();
         append(&mut bytes, (0, 0), Kind::Bytes, content, &[]);
-        Arc::new(Page::checked(bytes.into(), 0, 0).unwrap())
+        Arc::new(Page::checked(&bytes, 0, 0).unwrap())
     }
 
     #[test]

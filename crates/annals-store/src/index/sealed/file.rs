@@ -139,7 +139,7 @@ impl PageFile {
         if number >= self.pages {
             return Err(self.beyond(number));
         }
-        let mut bytes = vec![0; PAGE_BYTES].into_boxed_slice();
+        let mut bytes = [0; PAGE_BYTES];
         let began = Instant::now();
         self.fill(&mut bytes, number)?;
         if began.elapsed() > COLD {
@@ -148,7 +148,7 @@ impl PageFile {
             let at = u64::from(first) * PAGE_BYTES as u64;
             self.file.hint(at, u64::from(NEIGHBOURS) * PAGE_BYTES as u64);
         }
-        self.checked(bytes, number)
+        self.checked(&bytes, number)
     }
 
     /// Reads pages, fewer where the file ends.
@@ -157,9 +157,7 @@ impl PageFile {
         let mut bytes = vec![0; pages as usize * PAGE_BYTES];
         self.fill(&mut bytes, first)?;
         let pages = (first..).zip(bytes.chunks(PAGE_BYTES));
-        pages
-            .map(|(number, bytes)| self.checked(bytes.into(), number))
-            .collect()
+        pages.map(|(number, bytes)| self.checked(bytes, number)).collect()
     }
 
     fn fill(&self, bytes: &mut [u8], first: u32) -> Result<(), Trouble> {
@@ -176,7 +174,7 @@ impl PageFile {
         Ok(())
     }
 
-    fn checked(&self, bytes: Box<[u8]>, number: u32) -> Result<Arc<Page>, Trouble> {
+    fn checked(&self, bytes: &[u8], number: u32) -> Result<Arc<Page>, Trouble> {
         let page = Page::checked(bytes, self.identity, number);
         page.map(Arc::new).map_err(|what| self.damaged(number, what))
     }

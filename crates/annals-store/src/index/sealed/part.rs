@@ -70,7 +70,7 @@ impl SealedPart {
         let read = file.read_at(&mut first, 0).map_err(io)?;
         first.truncate(read);
         let identity = frames.identity(salt);
-        let page = Page::checked(first.into(), identity, 0).map_err(damaged)?;
+        let page = Page::checked(&first, identity, 0).map_err(damaged)?;
         let header = Header::decode(page.content()).filter(|_| page.is(Kind::Header));
         let header =
             header.ok_or_else(|| damaged("expected the first page of an index of this format".into()))?;

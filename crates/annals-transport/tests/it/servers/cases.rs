@@ -60,6 +60,28 @@ pub(super) async fn round_trip(transport: Arc<dyn Transport>) {
     }
 }
 
+/// Batches handed over one behind the other, before the first has an outcome, are all stored and keep the order of keys.
+pub(super) async fn several_on_their_way(transport: Arc<dyn Transport>) {
+    declare(&*transport, "one").await;
+    let window = transport.capabilities().window as u64;
+    let size = (window / 4).min(250);
+    let mut way = Vec::new();
+    for number in 0..8 {
+        let batch = numbered(number * size..(number + 1) * size);
+        let handing = timeout(DEADLINE, transport.hand_over(batch));
+        way.push(handing.await.unwrap());
+    }
+    for outcomes in way {
+        let outcomes = timeout(DEADLINE, outcomes).await.unwrap();
+        assert_eq!(outcomes, vec![Published::Stored; size as usize]);
+    }
+    let mut consumer = join(&*transport, "one").await;
+    let taken = take_and_settle(&mut *consumer, 8 * size as usize).await;
+    assert_in_order(&taken);
+    let numbers: BTreeSet<u64> = taken.iter().map(number_of).collect();
+    assert!(numbers.into_iter().eq(0..8 * size));
+}
+
 /// Each group gets every message, also one that was away.
 pub(super) async fn groups(transport: Arc<dyn Transport>) {
     declare(&*transport, "one").await;

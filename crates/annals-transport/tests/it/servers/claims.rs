@@ -13,6 +13,7 @@ pub(super) fn proofs(claimed: Capabilities) -> Vec<(&'static str, &'static str)>
         late_groups,
         parks,
         broadcast,
+        window,
         stored_means,
     } = claimed;
     let claims = [
@@ -24,6 +25,7 @@ pub(super) fn proofs(claimed: Capabilities) -> Vec<(&'static str, &'static str)>
         ("late_groups", late_groups, "nobody_there"),
         ("parks", parks, "parking"),
         ("broadcast", broadcast, "broadcast"),
+        ("window", window > 0, "several_on_their_way"),
         ("stored_means", !stored_means.is_empty(), "killed"),
     ];
     let claims = claims.into_iter().filter(|(_, claimed, _)| *claimed);

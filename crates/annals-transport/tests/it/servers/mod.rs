@@ -20,7 +20,7 @@ macro_rules! on_server {
 
             on_server! {
                 @cases $claimed, $mark;
-                round_trip groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice out_of_turn backlog
+                round_trip several_on_their_way groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice out_of_turn backlog
                 replay exact_dedupe parking
             }
         }
@@ -97,6 +97,7 @@ mod embedded {
     const SERVER: &str = "embedded";
     const CASES: &[&str] = &[
         "round_trip",
+        "several_on_their_way",
         "groups",
         "unsettled",
         "retry",
@@ -128,7 +129,7 @@ mod embedded {
     }
 
     cases! {
-        round_trip groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice
+        round_trip several_on_their_way groups unsettled retry nobody_there refused topology broadcast two_of_a_group published_twice
         out_of_turn backlog replay exact_dedupe parking
     }
 

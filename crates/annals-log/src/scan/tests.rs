@@ -1,0 +1,234 @@
+//! Walks through frames: one memory for all of them, from any byte on, over borders of pieces and segments.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{PIECE_BYTES, room_for};
+use crate::batch::Batch;
+use crate::disk::sim::SimDisk;
+use crate::frame::Frame;
+use crate::group::Group;
+use crate::open::{Log, open};
+use crate::place::Place;
+use crate::prepare::Prepare;
+use crate::reader::ReadError;
+use crate::writer::LogOptions;
+
+fn options(segment_bytes: u64) -> LogOptions {
+    LogOptions {
+        segment_bytes_first: segment_bytes,
+        segment_bytes_max: segment_bytes,
+        prepare: Prepare::Inline,
+        open_files_max: 2,
+    }
+}
+
+/// A log whose frames have records of these lengths, the body of each filled with its number.
+fn filled(segment_bytes: u64, frames: &[&[usize]]) -> (SimDisk, Log, Vec<Place>) {
+    let disk = SimDisk::new(3);
+    let mut log = open(
+        Arc::new(disk.clone()),
+        Path::new("log"),
+        options(segment_bytes),
+        &mut |_| Ok(()),
+    )
+    .unwrap();
+    let (mut places, mut number) = (Vec::new(), 0_u8);
+    for records in frames {
+        let mut batch = Batch::default();
+        for bytes in *records {
+            batch.push_numbered(|body| body.resize(body.len() + bytes, number));
+            number = number.wrapping_add(1);
+        }
+        let mut group = Group::new();
+        group.add(&batch);
+        places.push(log.writer.commit(&mut group, 0).unwrap().frame);
+    }
+    (disk, log, places)
+}
+
+fn bodies(frame: &Frame) -> Vec<Vec<u8>> {
+    let records = Batch::records(&frame.payload);
+    records
+        .map(|record| frame.payload[record.body..record.end].to_vec())
+        .collect()
+}
+
+#[test]
+fn frames_over_the_borders_of_pieces_and_segments_come_whole_and_in_order() {
+    let piece = PIECE_BYTES as usize;
+    let frames: [&[usize]; 7] = [
+        &[piece / 2, 10],
+        &[piece - 700],
+        &[piece * 3, 1],
+        &[0],
+        &[100_000, 100_000, 100_000],
+        &[piece - 88],
+        &[7],
+    ];
+    for segment_bytes in [PIECE_BYTES * 4, PIECE_BYTES * 16] {
+        let (_, log, places) = filled(segment_bytes, &frames);
+        let read: Vec<Frame> = log.reader.frames().map(Result::unwrap).collect();
+        let expected: Vec<Vec<u8>> = frames
+            .iter()
+            .flat_map(|records| records.iter())
+            .enumerate()
+            .map(|(number, bytes)| vec![number as u8; *bytes])
+            .collect();
+        assert_eq!(read.iter().flat_map(bodies).collect::<Vec<_>>(), expected);
+        // Kept or not, what is read is the same.
+        let lent = log.reader.frames().map(|frame| bodies(&frame.unwrap()));
+        assert_eq!(lent.flatten().collect::<Vec<_>>(), expected);
+        assert_eq!(read.len(), places.len());
+        assert!(places.last().unwrap().segment >= u32::from(segment_bytes == PIECE_BYTES * 4));
+    }
+}
+
+#[test]
+fn the_memory_of_a_piece_is_used_again_unless_a_frame_of_it_is_kept() {
+    let frames: Vec<&[usize]> = vec![&[PIECE_BYTES as usize / 3]; 12];
+    let (_, log, _) = filled(PIECE_BYTES * 16, &frames);
+    let memory = |kept: &mut Vec<Frame>, keep: bool| -> Vec<*const u8> {
+        let frames = log.reader.frames().map(Result::unwrap);
+        let mut begins: Vec<_> = frames
+            .map(|frame| {
+                let at = frame.payload.as_ptr();
+                let page = at.wrapping_sub(at.addr() % PIECE_BYTES as usize);
+                if keep {
+                    kept.push(frame);
+                }
+                page
+            })
+            .collect();
+        begins.dedup();
+        begins.sort_unstable();
+        begins.dedup();
+        begins
+    };
+    let mut kept = Vec::new();
+    // One buffer lies on two stretches of its own size at most.
+    assert!(memory(&mut kept, false).len() <= 2);
+    assert!(memory(&mut kept, true).len() > 4);
+    assert!(
+        kept.iter()
+            .enumerate()
+            .all(|(number, frame)| bodies(frame)[0][0] == number as u8)
+    );
+}
+
+#[test]
+fn what_is_kept_of_a_buffer_stands_at_the_beginning_of_the_next_one() {
+    for shared in [false, true] {
+        for size in [10, 100, 1_000] {
+            let old = bytes::Bytes::from((0..100_u8).collect::<Vec<_>>());
+            let (memory, other) = (old.as_ptr(), shared.then(|| old.clone()));
+            let buffer = room_for(old, size, 90..100);
+            assert!(buffer.len() >= size);
+            assert_eq!(buffer[..10], (90..100).collect::<Vec<u8>>());
+            if size <= 100 {
+                assert_eq!(
+                    buffer.as_ptr() == memory,
+                    !shared,
+                    "{size} bytes, shared {shared}"
+                );
+            }
+            let unchanged = other.is_none_or(|other| other.iter().copied().eq(0..100));
+            assert!(unchanged);
+        }
+    }
+}
+
+#[test]
+fn a_walk_from_any_byte_begins_with_the_frame_that_holds_it() {
+    const BIG: usize = 600 << 10;
+    let frames: Vec<&[usize]> = [&[300][..], &[BIG, 20], &[1; 50], &[BIG], &[5]].repeat(3);
+    let (_, log, places) = filled(1 << 20, &frames);
+    assert!(places.last().unwrap().segment >= 3);
+    for (number, place) in places.iter().enumerate() {
+        let frame = log.reader.frame(*place).unwrap();
+        let last = frame.end().at - 1;
+        for at in [
+            place.at,
+            place.at + 1,
+            place.at + 80,
+            place.at.midpoint(last),
+            last,
+        ] {
+            let from = Place { at, ..*place };
+            let numbers: Vec<u64> = log
+                .reader
+                .frames_from(from)
+                .unwrap()
+                .map(|frame| frame.unwrap().header.number)
+                .collect();
+            assert_eq!(
+                numbers,
+                (number as u64..places.len() as u64).collect::<Vec<_>>(),
+                "{from:?}"
+            );
+        }
+    }
+    let header = log.reader.frames_from(Place { segment: 0, at: 100 });
+    assert!(matches!(header, Err(ReadError::Damaged(_))));
+    let end = log.reader.frames_from(log.reader.end());
+    assert!(matches!(end, Err(ReadError::NotDurable { .. })));
+}
+
+#[test]
+fn content_that_looks_like_a_frame_is_not_taken_for_one() {
+    let (_, log, places) = filled(1 << 20, &[&[40], &[4_000]]);
+    let forged = log.reader.bytes(places[0], 128).unwrap();
+    let (mut log, mut batch) = (log, Batch::default());
+    // At every alignment, so that one of them is that of frames.
+    batch.push_numbered(|body| {
+        (0..8).for_each(|pad| {
+            body.extend_from_slice(&forged);
+            body.resize(body.len() + pad, 0);
+        })
+    });
+    let mut group = Group::new();
+    group.add(&batch);
+    let committed = log.writer.commit(&mut group, 0).unwrap();
+    let from = Place {
+        at: committed.end.at - 1,
+        ..committed.frame
+    };
+    let frames: Vec<_> = log
+        .reader
+        .frames_from(from)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!((frames.len(), frames[0].milestone()), (1, committed.milestone));
+}
+
+#[test]
+fn a_damaged_frame_inside_is_told_with_file_and_byte_and_ends_the_walk() {
+    let frames: Vec<&[usize]> = vec![&[2_000, 300]; 12];
+    for place in [3_usize, 7] {
+        let (disk, log, places) = filled(16 << 10, &frames);
+        let file = Path::new("log").join(format!("{:010}.seg", places[place].segment));
+        for flipped in [0, 9, 40, 100, 2_300] {
+            let at = places[place].at + flipped;
+            disk.rot(&file, at, 0x10);
+            let mut walk = log.reader.frames_from(places[1]).unwrap();
+            let seen: Vec<_> = walk.by_ref().take_while(Result::is_ok).collect();
+            assert_eq!(seen.len(), place - 1, "byte {flipped}");
+            assert!(walk.next().is_none());
+            let mut walk = log.reader.frames_from(places[1]).unwrap();
+            let error = walk.find_map(Result::err).unwrap().to_string();
+            let named = format!("{} at byte {}", file.display(), places[place].at);
+            assert!(error.contains(&named), "{error}");
+            let inside = log.reader.frames_from(Place {
+                at: places[place].at + 1_000,
+                ..places[place]
+            });
+            let error = inside.map(drop).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("at byte {}", places[place].at + 1_000)),
+                "{error}"
+            );
+            disk.rot(&file, at, 0x10);
+        }
+    }
+}
