@@ -59,7 +59,7 @@ impl Exit {
         match kind {
             ErrorKind::Conflict => Self::Conflict,
             ErrorKind::Invalid => Self::Usage,
-            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::NotFound | ErrorKind::Gone => Self::NotFound,
             ErrorKind::Unknown => Self::Timeout,
             _ => Self::Failed,
         }

@@ -143,6 +143,10 @@ impl From<ReadError> for Failure {
         let failure = Self::new(Exit::of(error.kind()), error.to_string());
         match error {
             ReadError::Corrupt(_) => failure.hint(verify()),
+            ReadError::Gone { boundary, .. } => failure.hint(format!(
+                "ask from {boundary} on, or make a store of the archive: `{} restore ARCHIVE --data DIR`",
+                identity::name()
+            )),
             _ => failure,
         }
     }
@@ -158,7 +162,9 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Corrupt(_) => failure.hint(verify()),
             OpenError::InUse { .. } => failure.hint(OTHER_FOLDER),
-            OpenError::NewerFormat { .. } => failure.hint("use the program that wrote it, or a newer one"),
+            OpenError::NewerFormat { .. } | OpenError::UnknownFeature { .. } => {
+                failure.hint("use the program that wrote it, or a newer one")
+            }
             _ => failure,
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use annals_core::id::EventId;
-use annals_core::port::store::{Direction, EventStore, Read};
+use annals_core::port::store::{Direction, EventStore, Read, ReadError};
 use annals_core::position::Position;
 use annals_core::query::Query;
 use annals_core::time::Timestamp;
@@ -173,7 +173,8 @@ pub(crate) async fn page(store: &EmbeddedStore, ask: &Ask) -> Result<Page, Failu
     })
 }
 
-async fn end_at(store: &EmbeddedStore, moment: &Moment) -> Result<Position, Failure> {
+/// The end of a store as it was at a moment.
+pub(crate) async fn end_at(store: &EmbeddedStore, moment: &Moment) -> Result<Position, Failure> {
     match moment {
         Moment::Time(time) => Ok(store.end_at(*time).await?),
         Moment::Position(position) if Position::new(*position) <= store.end() => Ok(Position::new(*position)),
@@ -196,8 +197,11 @@ fn unfit(moment: &Moment) -> Failure {
 /// The event of an id, if the store has it. The search begins a minute before the time in the id.
 pub(crate) async fn by_id(store: &EmbeddedStore, id: EventId) -> Result<Option<Event>, Failure> {
     let mut from = match made(id) {
-        Some(time) => store.end_at(time.before(ID_AHEAD)).await?,
-        None => Position::ZERO,
+        Some(time) => match store.end_at(time.before(ID_AHEAD)).await {
+            Err(ReadError::Gone { boundary, .. }) => boundary,
+            other => other?,
+        },
+        None => store.beginning(),
     };
     loop {
         let page = store.read(Read::new(Query::all(), from)).await?;

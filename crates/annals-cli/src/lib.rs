@@ -44,6 +44,8 @@ mod folder;
 mod source;
 mod status;
 mod requests;
+#[cfg(feature = "objects")]
+mod objects;
 mod verbs;
 mod program;
 

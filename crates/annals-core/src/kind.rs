@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Invalid,
     /// What was asked for does not exist.
     NotFound,
+    /// What was asked for was archived and is no longer here; the error names the boundary and the archive.
+    Gone,
     /// It may work later: disk full, overload, a lock held elsewhere. Retry with back-off.
     Unavailable,
     /// It is not known whether it happened. Ask again with the same id, never with a new one.
@@ -40,6 +42,7 @@ impl fmt::Display for ErrorKind {
             Self::Refused => "refused",
             Self::Invalid => "invalid",
             Self::NotFound => "not found",
+            Self::Gone => "gone",
             Self::Unavailable => "unavailable",
             Self::Unknown => "unknown",
             Self::Corrupt => "corrupt",

@@ -33,7 +33,7 @@ pub struct Copied {
 pub fn copy(reader: &Reader, disk: &dyn Disk, to: &Path) -> io::Result<Vec<Copied>> {
     let end = reader.end();
     let mut copied = Vec::new();
-    for number in 0..=end.segment {
+    for number in reader.start().segment..=end.segment {
         // A log without a frame has no segment, or one that is not needed.
         let Some(segment) = reader.segment(number) else {
             break;

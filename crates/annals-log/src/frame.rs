@@ -6,7 +6,7 @@
 //! | byte | bytes | field, little endian |
 //! |---|---|---|
 //! | 0 | 4 | magic `aFrm` |
-//! | 4 | 2 | format, 0 |
+//! | 4 | 2 | format, 1 |
 //! | 6 | 2 | kind: 0 records, 1 seal |
 //! | 8 | 4 | CRC-32/ISCSI of the log's salt, bytes 0–7, bytes 12–79, payload and padding |
 //! | 12 | 4 | bytes of the payload |
@@ -19,11 +19,14 @@
 //! | 56 | 8 | time, as the caller gave it, signed |
 //! | 64 | 8 | durable up to: everything of this file before this byte was flushed when the frame was written |
 //! | 72 | 4 | checksum of the frame before; 0 for the first of the log |
-//! | 76 | 4 | zero |
+//! | 76 | 4 | flags; format 1 knows none, so they are zero |
 //! | 80 | … | payload, then zeros up to a multiple of 8 |
 //!
 //! Invariants: the salt keeps content from posing as a frame; segment and own place keep stale and misplaced frames
 //! out; every field is checked against its bounds after the checksum, because a checksum proves nothing about sense.
+//! A frame of an unknown kind or with unknown flags is not torn: somebody meant it, so it is told apart and never cut off.
+
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -32,7 +35,7 @@ use crate::bug::{self, Bug};
 use crate::checksum::Checksum;
 
 /// The newest format this build reads and the one it writes.
-pub const FORMAT: u16 = 0;
+pub const FORMAT: u16 = 1;
 
 /// Bytes of a frame before its payload.
 pub const FRAME_HEADER_BYTES: usize = 80;
@@ -97,10 +100,28 @@ pub struct Frame {
 pub(crate) enum Look {
     /// The fields of a frame whose checksum and bounds hold, and the checksum.
     Frame(FrameHeader, u32),
-    /// A frame of a newer format.
-    Newer(u16),
+    /// A frame that a newer build wrote.
+    Foreign(Foreign),
     /// No frame: what was expected and found.
     Bad(String, String),
+}
+
+/// What a newer build wrote, and this one does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// Another format.
+    Format(u16),
+    /// Something in this format that it has no meaning for, in words.
+    Feature(String),
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format(format) => write!(f, "format {format}"),
+            Self::Feature(feature) => f.write_str(feature),
+        }
+    }
 }
 
 /// Where a frame is looked for.
@@ -200,7 +221,7 @@ pub(crate) fn wanted_bytes(head: &[u8], spot: &Spot) -> Result<usize, Look> {
     }
     let format = u16_at(head, 4);
     if format > FORMAT {
-        return Err(Look::Newer(format));
+        return Err(Look::Foreign(Foreign::Format(format)));
     }
     let payload = u32_at(head, 12) as usize;
     let room = (spot.room as usize).saturating_sub(FRAME_HEADER_BYTES);
@@ -228,11 +249,20 @@ pub(crate) fn look(bytes: &[u8], spot: &Spot) -> Look {
             format!("bytes with checksum {actual:08x}"),
         );
     }
+    let format = u16_at(bytes, 4);
+    if format != FORMAT {
+        return bad(format!("a frame of format {FORMAT}"), format!("format {format}"));
+    }
+    let foreign = |feature| Look::Foreign(Foreign::Feature(feature));
     let kind = match u16_at(bytes, 6) {
         0 => FrameKind::Records,
         1 => FrameKind::Seal,
-        other => return bad("a frame of kind 0 or 1", format!("kind {other}")),
+        other => return foreign(format!("a frame of kind {other}")),
     };
+    let flags = u32_at(bytes, 76);
+    if flags != 0 {
+        return foreign(format!("a frame with flags {flags:#x}"));
+    }
     let (segment, place) = (u64_at(bytes, 16), u64_at(bytes, 24));
     let is_segment = segment == u64::from(spot.segment) || bug::is_planted(Bug::AnySegment);
     let is_place = place == spot.place || bug::is_planted(Bug::AnyPlace);

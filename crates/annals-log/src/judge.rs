@@ -15,9 +15,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::beginning::Start;
 use crate::bug::{self, Bug};
-use crate::frame::{ALIGNMENT, FORMAT, Frame, FrameHeader, FrameKind};
-use crate::load::{Files, OpenError, damaged, io_failed};
+use crate::frame::{ALIGNMENT, Frame, FrameHeader, FrameKind};
+use crate::load::{Files, OpenError, damaged, io_failed, newer};
 use crate::scan::{Step, Walk};
 use crate::segment::{FIRST_FRAME, Segment};
 
@@ -35,16 +36,18 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Before anything was written.
-    pub(crate) const BEGINNING: Self = Self {
-        segment: 0,
-        place: FIRST_FRAME,
-        frames: 0,
-        first: 0,
-        previous: 0,
-        sealed: false,
-        last: None,
-    };
+    /// Before anything that is there.
+    pub(crate) fn at(start: Start) -> Self {
+        Self {
+            segment: start.segment,
+            place: FIRST_FRAME,
+            frames: start.frames,
+            first: start.first,
+            previous: start.previous,
+            sealed: false,
+            last: None,
+        }
+    }
 
     /// Behind a frame.
     pub(crate) fn behind(frame: &Frame) -> Self {
@@ -133,9 +136,11 @@ impl<'a> Scan<'a> {
     /// From the tail as it is known to the end.
     fn pass(&mut self) -> Result<(), Refusal> {
         self.stopped = None;
-        let (from, place) = (self.tail.segment as usize, self.tail.place);
-        for (number, segment) in self.files.segments.iter().enumerate().skip(from) {
-            self.segment(segment, if number == from { place } else { FIRST_FRAME })?;
+        let (from, place) = (self.tail.segment, self.tail.place);
+        let files = self.files;
+        for segment in files.segments.iter().filter(|segment| segment.number >= from) {
+            let own = segment.number == from;
+            self.segment(segment, if own { place } else { FIRST_FRAME })?;
         }
         self.judge()
     }
@@ -149,15 +154,7 @@ impl<'a> Scan<'a> {
                     self.frame(frame, place)?;
                     continue;
                 }
-                Step::Newer(found) => {
-                    let file = segment.path.clone();
-                    let newer = OpenError::NewerFormat {
-                        file,
-                        found,
-                        supported: FORMAT,
-                    };
-                    return Err(newer.into());
-                }
+                Step::Foreign(foreign) => return Err(newer(segment.path.clone(), foreign).into()),
                 Step::End => Stop {
                     segment: segment.number,
                     place,
@@ -218,7 +215,8 @@ impl<'a> Scan<'a> {
     }
 
     fn path(&self, segment: u32) -> PathBuf {
-        self.files.segments[segment as usize].path.clone()
+        let segment = self.files.segment(segment);
+        segment.map(|segment| segment.path.clone()).unwrap_or_default()
     }
 
     fn damage_at_tail(&self, expected: String, found: String) -> OpenError {
@@ -239,7 +237,13 @@ impl<'a> Scan<'a> {
         let zeros = self.stopped.as_ref().is_none_or(|stopped| stopped.blank);
         let believed =
             !(bug::is_planted(Bug::CutAtFirstBadFrame) || zeros && bug::is_planted(Bug::ZerosEndTheLog));
-        for segment in self.files.segments.iter().skip(self.tail.segment as usize) {
+        let from = self.tail.segment;
+        for segment in self
+            .files
+            .segments
+            .iter()
+            .filter(|segment| segment.number >= from)
+        {
             let own = segment.number == self.tail.segment;
             let from = if own {
                 self.tail.place

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::beginning::{BEGINNING, BEGINNING_BYTES_MAX, Beginning, NoBeginning, Start};
 use crate::damage::Damage;
-use crate::disk::LockError;
-use crate::frame::FORMAT;
+use crate::disk::{Access, Disk, LockError};
+use crate::frame::{FORMAT, Foreign};
 use crate::handles::Handles;
 use crate::scan::Walk;
 use crate::segment::{self, FIRST_FRAME, FileName, HeaderLook, Segment, SegmentHeader};
@@ -41,6 +42,25 @@ pub enum OpenError {
         /// The newest format this build reads.
         supported: u16,
     },
+    /// A newer build wrote it, in this format, with something this build does not know. Open it with that one.
+    #[error("{} has {found}, which this build does not know; nothing was changed", file.display())]
+    UnknownFeature {
+        /// Which file.
+        file: PathBuf,
+        /// What is not known.
+        found: String,
+    },
+    /// It has format 0, which builds before the first release wrote. Export its events with the build that wrote it, and
+    /// import them with this one.
+    #[error(
+        "{} has format 0, which was never released; export its events with the build that wrote it and import them \
+         with this one; nothing was changed",
+        file.display()
+    )]
+    UnreleasedFormat {
+        /// Which file.
+        file: PathBuf,
+    },
     /// The disk refused something. Mend it and open again.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -68,6 +88,8 @@ pub(crate) struct Files {
     pub(crate) handles: Arc<Handles>,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) salt: u64,
+    pub(crate) beginning: Option<Beginning>,
+    /// What is to be taken away before anything is written: files that were never finished, and archived segments.
     pub(crate) unfinished: Vec<PathBuf>,
 }
 
@@ -77,16 +99,48 @@ impl Files {
             handles: handles.clone(),
             segments: Vec::new(),
             salt: 0,
+            beginning: None,
             unfinished: Vec::new(),
         }
+    }
+
+    fn begin_at(&mut self, beginning: Option<Beginning>) {
+        self.salt = beginning.as_ref().map_or(0, |beginning| beginning.salt);
+        self.beginning = beginning;
+    }
+
+    /// What the first frame must continue.
+    pub(crate) fn start(&self) -> Start {
+        Start::of(self.beginning.as_ref())
+    }
+
+    /// The segment of this number.
+    pub(crate) fn segment(&self, number: u32) -> Option<&Arc<Segment>> {
+        let place = number.checked_sub(self.start().segment)?;
+        self.segments.get(place as usize)
     }
 }
 
 pub(crate) fn load(handles: &Arc<Handles>, dir: &Path) -> Result<Files, OpenError> {
+    loop {
+        let begins = beginning(&*handles.disk, dir)?;
+        let loaded = load_from(handles, dir, begins.clone());
+        // Segments may have been archived while they were looked at; then the log begins elsewhere now.
+        if loaded.is_ok() || beginning(&*handles.disk, dir)? == begins {
+            return loaded;
+        }
+    }
+}
+
+fn load_from(handles: &Arc<Handles>, dir: &Path, beginning: Option<Beginning>) -> Result<Files, OpenError> {
     let mut files = Files::none(handles);
+    files.begin_at(beginning);
+    let first = files.start().segment;
     let mut numbers = Vec::new();
     for name in handles.disk.list(dir).map_err(io_failed("list", dir))? {
         match FileName::of(&name) {
+            // It was archived, and its removal interrupted.
+            FileName::Segment(number) if number < first => files.unfinished.push(dir.join(name)),
             FileName::Segment(number) => numbers.push(number),
             FileName::Unfinished => files.unfinished.push(dir.join(name)),
             FileName::Other => {}
@@ -94,7 +148,7 @@ pub(crate) fn load(handles: &Arc<Handles>, dir: &Path) -> Result<Files, OpenErro
     }
     numbers.sort_unstable();
     for (place, number) in numbers.iter().enumerate() {
-        let expected = place as u32;
+        let expected = first + place as u32;
         if *number != expected {
             let file = segment::path_of(dir, expected);
             return Err(damaged(
@@ -107,13 +161,43 @@ pub(crate) fn load(handles: &Arc<Handles>, dir: &Path) -> Result<Files, OpenErro
         let last = place + 1 == numbers.len();
         open_segment(dir, *number, last, &mut files)?;
     }
+    if files.beginning.is_some() && files.segments.is_empty() {
+        let expected = format!("segment {first}, where the log begins");
+        return Err(damaged(
+            segment::path_of(dir, first),
+            0,
+            expected,
+            "no such file, or an empty one",
+        ));
+    }
     Ok(files)
+}
+
+/// Where the log in a directory begins, if something was taken away before that.
+///
+/// # Errors
+/// [`OpenError::Damaged`] if that cannot be read any more, [`OpenError::NewerFormat`] and [`OpenError::Io`].
+pub fn beginning(disk: &dyn Disk, dir: &Path) -> Result<Option<Beginning>, OpenError> {
+    let path = dir.join(BEGINNING);
+    let file = match disk.open(&path, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(io_failed("open", &path))?,
+    };
+    let size = file.size().map_err(io_failed("measure", &path))?;
+    let mut bytes = vec![0; size.min(BEGINNING_BYTES_MAX) as usize];
+    let read = file.read_at(&mut bytes, 0).map_err(io_failed("read", &path))?;
+    match Beginning::read(&String::from_utf8_lossy(&bytes[..read])) {
+        Ok(beginning) => Ok(Some(beginning)),
+        Err(NoBeginning::Newer(found)) => Err(newer(path, Foreign::Format(found))),
+        Err(NoBeginning::Bad(found)) => Err(damaged(path, 0, "where the log begins", found)),
+    }
 }
 
 /// What of a directory can be opened, and what cannot.
 pub(crate) struct Salvage {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) salt: u64,
+    pub(crate) start: Start,
     pub(crate) damage: Vec<Damage>,
 }
 
@@ -121,9 +205,17 @@ pub(crate) struct Salvage {
 pub(crate) fn salvage(handles: &Arc<Handles>, dir: &Path) -> Result<Salvage, OpenError> {
     let mut files = Files::none(handles);
     let mut damage = Vec::new();
+    match beginning(&*handles.disk, dir) {
+        Ok(beginning) => files.begin_at(beginning),
+        Err(OpenError::Damaged(found)) => damage.push(found),
+        Err(other) => return Err(other),
+    }
+    let first = files.start().segment;
     let mut numbers: Vec<u32> = Vec::new();
     for name in handles.disk.list(dir).map_err(io_failed("list", dir))? {
-        if let FileName::Segment(number) = FileName::of(&name) {
+        if let FileName::Segment(number) = FileName::of(&name)
+            && number >= first
+        {
             numbers.push(number);
         }
     }
@@ -136,6 +228,7 @@ pub(crate) fn salvage(handles: &Arc<Handles>, dir: &Path) -> Result<Salvage, Ope
         }
     }
     Ok(Salvage {
+        start: files.start(),
         segments: files.segments,
         salt: files.salt,
         damage,
@@ -153,13 +246,8 @@ fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Resul
     file.read_at(&mut head, 0).map_err(io_failed("read", &path))?;
     let header = match SegmentHeader::look(&head) {
         HeaderLook::Header(header) => header,
-        HeaderLook::Newer(found) => {
-            return Err(OpenError::NewerFormat {
-                file: path,
-                found,
-                supported: FORMAT,
-            });
-        }
+        HeaderLook::Foreign(foreign) => return Err(newer(path, foreign)),
+        HeaderLook::Unreleased => return Err(OpenError::UnreleasedFormat { file: path }),
         HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
         HeaderLook::Blank if last && is_blank(number, &path, size, &files.handles)? => {
             files.unfinished.push(path);
@@ -172,7 +260,7 @@ fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Resul
     };
     let expected = SegmentHeader {
         number,
-        salt: if files.segments.is_empty() {
+        salt: if files.segments.is_empty() && files.beginning.is_none() {
             header.salt
         } else {
             files.salt
@@ -210,6 +298,18 @@ fn is_blank(number: u32, path: &Path, size: u64, handles: &Arc<Handles>) -> Resu
     };
     let survey = Walk::new(Arc::new(segment), 0, 0, size).survey();
     Ok(survey.map_err(io_failed("read", path))?.written_to.is_none())
+}
+
+/// The refusal of what a newer build wrote.
+pub(crate) fn newer(file: PathBuf, foreign: Foreign) -> OpenError {
+    match foreign {
+        Foreign::Format(found) => OpenError::NewerFormat {
+            file,
+            found,
+            supported: FORMAT,
+        },
+        Foreign::Feature(found) => OpenError::UnknownFeature { file, found },
+    }
 }
 
 /// An error that names a place.

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::beginning::Beginning;
 use crate::disk::{Access, Disk, Lock};
 use crate::frame::Frame;
 use crate::handles::Handles;
@@ -95,17 +96,23 @@ impl Opening {
     /// [`OpenError`], never [`OpenError::Locked`]; nothing was changed.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Self, OpenError> {
         let handles = Handles::new(disk, options.open_files_max);
+        let files = load(&handles, dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             options,
-            files: load(&handles, dir)?,
-            known: Tail::BEGINNING,
+            known: Tail::at(files.start()),
+            files,
         })
     }
 
     /// The number that tells this log from others; none if it is about to be made.
     pub fn salt(&self) -> Option<u64> {
         (!self.files.segments.is_empty()).then_some(self.files.salt)
+    }
+
+    /// Where the log begins, if older segments were archived and taken away.
+    pub fn beginning(&self) -> Option<&Beginning> {
+        self.files.beginning.as_ref()
     }
 
     /// Leaves out everything up to this frame, if this log has exactly this one; says whether it has. The frame is
@@ -119,7 +126,7 @@ impl Opening {
             number,
             checksum,
         } = *milestone;
-        let Some(segment) = self.files.segments.get(frame.segment as usize) else {
+        let Some(segment) = self.files.segment(frame.segment) else {
             return Ok(false);
         };
         let mut walk = Walk::new(segment.clone(), self.files.salt, frame.at, segment.size);
@@ -136,7 +143,7 @@ impl Opening {
 
     /// Leaves out nothing, whatever was to be left out before.
     pub fn skip_nothing(&mut self) {
-        self.known = Tail::BEGINNING;
+        self.known = Tail::at(self.files.start());
     }
 
     /// Judges the rest of the log, repairs its tail and opens it to write. `visit` sees every valid frame that was not
@@ -164,6 +171,7 @@ impl Opening {
         let Found {
             segments,
             salt,
+            start,
             tail,
             report,
             ..
@@ -172,7 +180,7 @@ impl Opening {
             segment: tail.segment,
             at: tail.place,
         };
-        let shared = Arc::new(Shared::new(salt, segments, end));
+        let shared = Arc::new(Shared::new(salt, start, segments, end));
         let writer = Writer::new(handles, dir, options, (shared.clone(), last, tail), lock);
         Ok(Log {
             writer,
@@ -195,7 +203,7 @@ impl Opening {
             segment: found.tail.segment,
             at: found.tail.place,
         };
-        let shared = Arc::new(Shared::new(found.salt, found.segments, end));
+        let shared = Arc::new(Shared::new(found.salt, found.start, found.segments, end));
         Ok((Reader::new(shared), found.report))
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
 
+use crate::beginning::Start;
 use crate::damage::Damage;
 use crate::frame::Frame;
 use crate::place::{Milestone, Place};
@@ -58,15 +59,17 @@ pub enum ReadError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) salt: u64,
+    start: Start,
     segments: RwLock<Vec<Arc<Segment>>>,
     /// Segment and byte of the durable end in one word: 32 bits each.
     durable: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(salt: u64, segments: Vec<Arc<Segment>>, end: Place) -> Self {
+    pub(crate) fn new(salt: u64, start: Start, segments: Vec<Arc<Segment>>, end: Place) -> Self {
         let shared = Self {
             salt,
+            start,
             segments: RwLock::new(segments),
             durable: AtomicU64::new(0),
         };
@@ -95,10 +98,11 @@ impl Shared {
     }
 
     fn segment(&self, number: u32) -> Option<Arc<Segment>> {
+        let place = number.checked_sub(self.start.segment)?;
         self.segments
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(number as usize)
+            .get(place as usize)
             .cloned()
     }
 }
@@ -121,7 +125,7 @@ impl Reader {
 
     /// How many segments hold durable bytes.
     pub fn segments(&self) -> u32 {
-        self.end().segment + 1
+        self.end().segment - self.shared.start.segment + 1
     }
 
     /// Bytes of all files up to the segment of the durable end, what is made ahead inside it included.
@@ -157,7 +161,32 @@ impl Reader {
         }
     }
 
-    /// Every frame from the beginning to what is durable now, each checked. After an error the walk ends.
+    /// The numbers of the segments that hold durable bytes, or may soon.
+    pub fn segment_numbers(&self) -> std::ops::RangeInclusive<u32> {
+        self.shared.start.segment..=self.end().segment
+    }
+
+    /// The first durable frame of a segment, checked; none if it has none.
+    ///
+    /// # Errors
+    /// As [`Reader::frame`].
+    pub fn first_frame(&self, segment: u32) -> Result<Option<Frame>, ReadError> {
+        let place = Place {
+            segment,
+            at: FIRST_FRAME,
+        };
+        let Some(found) = self.segment(segment).filter(|_| place < self.end()) else {
+            return Ok(None);
+        };
+        let mut walk = Walk::new(found.clone(), self.shared.salt, place.at, self.end_in(&found));
+        match walk.step().map_err(|source| io_error(&found, place.at, source))? {
+            Step::Frame(frame) => Ok(Some(frame)),
+            Step::End => Ok(None),
+            other => Err(self.damaged_step(place, other)),
+        }
+    }
+
+    /// Every frame from where the log begins to what is durable now, each checked. After an error the walk ends.
     pub fn frames(&self) -> Frames {
         Frames::new(self.clone())
     }
@@ -167,6 +196,11 @@ impl Reader {
     /// # Errors
     /// As [`Reader::frame`]; [`ReadError::Damaged`] also if another frame stands there.
     pub fn frames_after(&self, milestone: &Milestone) -> Result<Frames, ReadError> {
+        let start = self.start();
+        if start.frames > 0 && (milestone.number + 1, milestone.checksum) == (start.frames, start.previous) {
+            // It was archived with everything before it.
+            return Ok(self.frames());
+        }
         let frame = self.frame(milestone.frame)?;
         let found = frame.milestone();
         if found != *milestone {
@@ -222,9 +256,7 @@ impl Reader {
     fn damaged_step(&self, place: Place, step: Step) -> ReadError {
         match step {
             Step::Bad(expected, found) => self.damaged(place, expected, found),
-            Step::Newer(format) => {
-                self.damaged(place, "a frame of a known format", format!("format {format}"))
-            }
+            Step::Foreign(foreign) => self.damaged(place, "a frame this build knows", foreign.to_string()),
             Step::End | Step::Frame(_) => self.damaged(place, "a frame", "zeros"),
         }
     }
@@ -232,6 +264,11 @@ impl Reader {
     /// The number that tells this log from others.
     pub fn salt(&self) -> u64 {
         self.shared.salt
+    }
+
+    /// What the first frame continues.
+    pub(crate) fn start(&self) -> Start {
+        self.shared.start
     }
 
     pub(crate) fn segment(&self, number: u32) -> Option<Arc<Segment>> {
@@ -308,13 +345,13 @@ impl Iterator for Frames {
 
 impl Frames {
     fn new(reader: Reader) -> Self {
-        let end = reader.end();
+        let (start, end) = (reader.start(), reader.end());
         Self {
             reader,
             walk: None,
-            next_segment: 0,
+            next_segment: start.segment,
             end,
-            number: 0,
+            number: start.frames,
             stopped: None,
             failed: false,
         }

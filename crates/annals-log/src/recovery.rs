@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::beginning::Start;
 use crate::bug::{self, Bug};
 use crate::disk::{Access, Disk};
 use crate::judge::{Scan, Tail, Visit};
@@ -45,6 +46,7 @@ pub struct RecoveryReport {
 pub(crate) struct Found {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) salt: u64,
+    pub(crate) start: Start,
     pub(crate) tail: Tail,
     /// Files that hold no frame and may go.
     pub(crate) empty: Vec<PathBuf>,
@@ -65,7 +67,9 @@ pub(crate) fn find(
     scan.run()?;
     let written_to = scan.written_to();
     let (tail, withheld) = scan.finish();
-    let kept = files.segments.len().min(tail.segment as usize + 1);
+    let start = files.start();
+    let behind = tail.segment - start.segment + 1;
+    let kept = files.segments.len().min(behind as usize);
     let mut empty = files.unfinished;
     empty.extend(files.segments[kept..].iter().map(|segment| segment.path.clone()));
     let report = RecoveryReport {
@@ -80,6 +84,7 @@ pub(crate) fn find(
     Ok(Found {
         segments: files.segments[..kept].to_vec(),
         salt: files.salt,
+        start,
         tail,
         empty,
         written_to,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::frame::{
-    ALIGNMENT, FRAME_HEADER_BYTES, Frame, FrameHeader, Look, MAGIC, Spot, look, wanted_bytes,
+    ALIGNMENT, FRAME_HEADER_BYTES, Foreign, Frame, FrameHeader, Look, MAGIC, Spot, look, wanted_bytes,
 };
 use crate::segment::{FIRST_FRAME, Segment};
 
@@ -37,7 +37,8 @@ pub(crate) enum Step {
     Frame(Frame),
     /// Zeros, or the end of the file.
     End,
-    Newer(u16),
+    /// What a newer build wrote.
+    Foreign(Foreign),
     Bad(String, String),
 }
 
@@ -297,7 +298,7 @@ fn step_of(look: Look, buffer: &Bytes, begin: usize) -> Step {
                 payload: buffer.slice(payload..payload + header.payload_bytes as usize),
             })
         }
-        Look::Newer(format) => Step::Newer(format),
+        Look::Foreign(foreign) => Step::Foreign(foreign),
         Look::Bad(expected, found) => Step::Bad(expected, found),
     }
 }

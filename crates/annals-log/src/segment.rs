@@ -6,13 +6,14 @@
 //! | byte | bytes | field, little endian |
 //! |---|---|---|
 //! | 0 | 8 | magic `annalog\0` |
-//! | 8 | 2 | format, 0 |
-//! | 10 | 2 | zero |
+//! | 8 | 2 | format, 1 |
+//! | 10 | 2 | flags; format 1 knows none, so they are zero |
 //! | 12 | 4 | CRC-32/ISCSI of bytes 0–11 and 16–63 |
 //! | 16 | 8 | segment |
 //! | 24 | 8 | the log's salt, the same in every segment |
 //! | 32 | 8 | size of the file |
-//! | 40 | … | zeros up to byte 512, where the first frame may begin |
+//! | 40 | 24 | zero; anything else is of a newer build |
+//! | 64 | … | zeros up to byte 512, where the first frame may begin |
 //!
 //! Invariants: a file bears a segment's name only after its header and all its zeros were flushed; files are never
 //! used twice.
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use crate::bug::{self, Bug};
 use crate::checksum::Checksum;
 use crate::disk::{Disk, File};
-use crate::frame::FORMAT;
+use crate::frame::{FORMAT, Foreign};
 use crate::handles::Handles;
 
 /// Where the first frame may begin, in bytes.
@@ -73,7 +74,10 @@ pub(crate) enum HeaderLook {
     Header(SegmentHeader),
     /// Nothing was ever written, or not enough.
     Blank,
-    Newer(u16),
+    /// What a newer build wrote.
+    Foreign(Foreign),
+    /// Format 0, which was never released.
+    Unreleased,
     Bad(String, String),
 }
 
@@ -134,7 +138,7 @@ impl SegmentHeader {
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if format > FORMAT {
-            return HeaderLook::Newer(format);
+            return HeaderLook::Foreign(Foreign::Format(format));
         }
         let word =
             |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes were sliced"));
@@ -143,6 +147,14 @@ impl SegmentHeader {
         if stored != actual {
             let found = format!("bytes with checksum {actual:08x}");
             return HeaderLook::Bad(format!("a header with checksum {stored:08x}"), found);
+        }
+        if format < FORMAT {
+            return HeaderLook::Unreleased;
+        }
+        let flags = u16::from_le_bytes([bytes[10], bytes[11]]);
+        if flags != 0 || bytes[40..HEADER_BYTES].iter().any(|byte| *byte != 0) {
+            let feature = format!("a segment with flags {flags:#x} and unknown fields");
+            return HeaderLook::Foreign(Foreign::Feature(feature));
         }
         match u32::try_from(word(16)) {
             Ok(number) => HeaderLook::Header(Self {

@@ -41,7 +41,6 @@ pub struct VerifyReport {
 }
 
 /// What the next frame must continue.
-#[derive(Default)]
 struct Expected {
     frames: u64,
     first: u64,
@@ -84,6 +83,7 @@ pub fn inspect(
     let Salvage {
         segments,
         salt,
+        start,
         damage,
     } = salvage(&Handles::new(disk, LogOptions::default().open_files_max), dir)?;
     let report = VerifyReport {
@@ -94,10 +94,10 @@ pub fn inspect(
         return Ok(report);
     };
     let end = Place {
-        segment: segments.len() as u32 - 1,
+        segment: start.segment + segments.len() as u32 - 1,
         at: last.size,
     };
-    let reader = Reader::new(Arc::new(Shared::new(salt, segments, end)));
+    let reader = Reader::new(Arc::new(Shared::new(salt, start, segments, end)));
     Check::new(&reader, report, true, visit)
         .all(end)
         .map_err(|error| match error {
@@ -142,7 +142,11 @@ impl<'a> Check<'a> {
         Self {
             reader,
             report,
-            expected: Expected::default(),
+            expected: Expected {
+                frames: reader.start().frames,
+                first: reader.start().first,
+                previous: reader.start().previous,
+            },
             gap: None,
             open_ended,
             visit,
@@ -150,8 +154,9 @@ impl<'a> Check<'a> {
     }
 
     fn all(mut self, end: Place) -> Result<VerifyReport, ReadError> {
+        let first = self.reader.start().segment;
         let mut from = Place {
-            segment: 0,
+            segment: first,
             at: FIRST_FRAME,
         };
         while from.segment <= end.segment {
@@ -165,7 +170,7 @@ impl<'a> Check<'a> {
                 self.report.damage.truncate(known);
             }
         }
-        self.report.segments = end.segment + 1;
+        self.report.segments = end.segment + 1 - first;
         match self.gap {
             Some(gap) if self.open_ended => self.report.torn_bytes = gap.torn_bytes,
             Some(gap) => self.report.damage.push(gap.damage),
@@ -233,7 +238,7 @@ impl<'a> Check<'a> {
                     continue;
                 }
                 Step::End => ("a frame".to_owned(), "zeros".to_owned()),
-                Step::Newer(format) => ("a frame of a known format".to_owned(), format!("format {format}")),
+                Step::Foreign(foreign) => ("a frame this build knows".to_owned(), foreign.to_string()),
                 Step::Bad(expected, found) => (expected, found),
             };
             let damage = Damage {

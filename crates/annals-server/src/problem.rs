@@ -59,7 +59,8 @@ kinds! {
     CONFLICT, "conflict", 409, "Somebody else was first", "Read again and decide again.";
     REFUSED, "refused", 409, "The rules of the domain say no",
         "It will be refused again while the state stays as it is; `code` says which rule.";
-    GONE, "gone", 410, "This part of the history is not here", "Begin again without a position.";
+    GONE, "gone", 410, "This part of the history is not here",
+        "Begin again without a position, or from the boundary that is named; what is before it may be in an archive.";
     PRECONDITION_FAILED, "precondition_failed", 412, "It has another revision than expected",
         "Read it again; ETag has the present revision.";
     TOO_LARGE, "too_large", 413, "The body is too large", "Send less at a time.";
@@ -156,6 +157,7 @@ impl Problem {
             ErrorKind::Refused => &REFUSED,
             ErrorKind::Invalid => &INVALID,
             ErrorKind::NotFound => &NOT_FOUND,
+            ErrorKind::Gone => &GONE,
             ErrorKind::Unavailable => &UNAVAILABLE,
             ErrorKind::Unknown => &UNKNOWN,
             ErrorKind::Corrupt => &CORRUPT,

@@ -19,14 +19,15 @@ use std::sync::Arc;
 use annals_core::time::Timestamp;
 use annals_log::disk::real::RealDisk;
 use annals_log::disk::{Access, Disk};
-use annals_log::{Checksum, Copied, copy};
+use annals_log::{BEGINNING, Checksum, Copied, copy};
 use thiserror::Error;
 
+use crate::archive::pieces_of;
 use crate::opening;
 use crate::options::{OpenError, Options};
 
 /// The file that makes a folder a backup.
-const MANIFEST: &str = "manifest";
+pub(crate) const MANIFEST: &str = "manifest";
 const HEADING: &str = "annals backup 1";
 /// Read at once, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
@@ -92,7 +93,12 @@ pub fn backup_on(disk: Arc<dyn Disk>, store: &Path, to: &Path) -> Result<Manifes
     empty(&*disk, to)?;
     let opened = opening::to_read(disk.clone(), store, &Options::new())?;
     let reader = &opened.core.reader;
-    let files = copy(reader, &*disk, to).map_err(|source| failed(to, source))?;
+    let mut files = copy(reader, &*disk, to).map_err(|source| failed(to, source))?;
+    if let Some(carried) = opened.core.carried() {
+        for name in [BEGINNING.to_owned(), carried.file_name()] {
+            files.push(copy_file(&*disk, store, to, name)?);
+        }
+    }
     let state = opened.core.state.read();
     let manifest = Manifest {
         events: state.end(),
@@ -103,6 +109,26 @@ pub fn backup_on(disk: Arc<dyn Disk>, store: &Path, to: &Path) -> Result<Manifes
     write(&*disk, &to.join(MANIFEST), manifest.text().as_bytes())?;
     disk.flush_dir(to).map_err(|source| failed(to, source))?;
     Ok(manifest)
+}
+
+/// Copies a file that does not change.
+fn copy_file(disk: &dyn Disk, from: &Path, to: &Path, name: String) -> Result<Copied, BackupError> {
+    let (from, path) = (from.join(&name), to.join(&name));
+    let target = disk.create(&path).map_err(|source| failed(&path, source))?;
+    let (mut checksum, mut bytes) = (Some(Checksum::new()), 0);
+    let copied = pieces_of(disk, &from, &mut |piece| {
+        target.write_at(piece, bytes)?;
+        bytes += piece.len() as u64;
+        checksum = checksum.take().map(|checksum| checksum.with(piece));
+        Ok(())
+    });
+    copied.map_err(|source| failed(&from, source))?;
+    target.flush().map_err(|source| failed(&path, source))?;
+    Ok(Copied {
+        name,
+        bytes,
+        checksum: checksum.map_or(0, Checksum::finish),
+    })
 }
 
 /// Reads a backup and checks every byte of it.
@@ -142,6 +168,12 @@ pub fn restore_on(disk: Arc<dyn Disk>, backup: &Path, store: &Path) -> Result<Ma
         target.flush().map_err(|source| failed(&path, source))?;
     }
     disk.flush_dir(store).map_err(|source| failed(store, source))?;
+    // It is opened and sealed once, so that its last commit group is proven to those who only read, too.
+    let (_, writer, keeper) = opening::to_write(disk, store, &Options::passing())?;
+    keeper.close();
+    writer
+        .close()
+        .map_err(|error| OpenError::Disk(error.to_string()))?;
     Ok(manifest)
 }
 
@@ -225,7 +257,7 @@ fn manifest(disk: &dyn Disk, folder: &Path) -> Result<Manifest, BackupError> {
 
 impl Manifest {
     /// As text, with its own checksum at the end.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{HEADING}\nevents {}\nnewest {}\n", self.events, self.newest);
         for Copied {
             name,

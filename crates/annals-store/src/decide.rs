@@ -13,8 +13,8 @@ use annals_core::port::store::{AppendError, Appended, Direction, ReadError};
 use annals_core::position::{Position, Revision};
 use annals_core::query::Query;
 use annals_core::time::Timestamp;
-use annals_log::Batch;
 use annals_log::bug::is_planted;
+use annals_log::{Batch, RECORD_HEADER_BYTES};
 use bytes::Bytes;
 
 use crate::bug::Bug;
@@ -63,6 +63,9 @@ impl Before<'_> {
                 return Err(taken);
             }
         }
+        if first < self.core.boundary().get() {
+            return self.was_archived(job, first, taken).map(Some);
+        }
         for (body, at) in numbered_bodies(&job.batch).zip(first..) {
             if self.stored_body(at)? != body {
                 return Err(taken);
@@ -75,6 +78,31 @@ impl Before<'_> {
             recorded: durable.unwrap_or(recorded),
             duplicate: true,
         }))
+    }
+
+    /// The first outcome of an append whose events were archived: of each, length and checksum are still known.
+    fn was_archived(&self, job: &Job, first: u64, taken: AppendError) -> Result<Appended, AppendError> {
+        let bytes = job.batch.bytes();
+        let records = Batch::records(bytes).filter(|record| record.is_numbered);
+        let mut recorded = None;
+        for (event, record) in job.events.iter().zip(records) {
+            let known = self.core.ask(|core| match core.carried() {
+                Some(carried) => Ok(carried.known(event.id)?),
+                None => Ok(None),
+            });
+            let known = known.map_err(|error| unanswered(&error))?;
+            let head = &bytes[record.body - RECORD_HEADER_BYTES..record.body];
+            let Some(known) = known.filter(|known| known.head == head) else {
+                return Err(taken);
+            };
+            recorded = Some(known.recorded);
+        }
+        Ok(Appended {
+            first: Position::new(first),
+            count: job.events.len() as u64,
+            recorded: recorded.ok_or(taken)?,
+            duplicate: true,
+        })
     }
 
     /// What is needed to fetch an event, if it is durable.
@@ -157,7 +185,9 @@ impl Before<'_> {
             .positions
             .first()
             .copied();
-        let Some(position) = found else { return Ok(()) };
+        let Some(position) = found else {
+            return self.check_archived(number, query, from);
+        };
         let (id, event_type) = match self.core.named(position) {
             Some(named) => named,
             None => self.fetched_name(position)?,
@@ -169,6 +199,20 @@ impl Before<'_> {
             id,
             event_type,
         })?
+    }
+
+    /// No event that is still here is in the way; whether an archived one is must be certain too.
+    fn check_archived(&self, number: usize, query: &Query, from: Position) -> Result<(), AppendError> {
+        let may = self.core.may_need_archived(from.get(), query);
+        let carried = self.core.carried();
+        match (may.map_err(|error| unanswered(&error))?, carried) {
+            (true, Some(carried)) => Err(AppendError::Gone {
+                condition: number,
+                boundary: carried.boundary(),
+                archive: carried.archive(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Id and type of an event that is only in the log.

@@ -176,6 +176,11 @@ impl EmbeddedStore {
         &self.inner.report
     }
 
+    /// The first position that is here: 0, unless what is before it was archived and taken away.
+    pub fn beginning(&self) -> Position {
+        self.core().boundary()
+    }
+
     /// Counts, for metrics.
     pub fn stats(&self) -> Stats {
         let Inner { core, counters, .. } = &*self.inner;

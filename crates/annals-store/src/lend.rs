@@ -82,7 +82,8 @@ impl Lending {
     ///
     /// # Errors
     /// [`ReadError::Corrupt`] names file and byte where stored bytes are damaged; [`ReadError::Unavailable`] where the
-    /// disk does not answer; [`ReadError::Closed`] once the store is closed. Stop there: whoever goes on may miss events.
+    /// disk does not answer; [`ReadError::Gone`] where archived events may be needed: forward at once, backward behind
+    /// the last one that is still here; [`ReadError::Closed`] once the store is closed. Stop there: whoever goes on may miss events.
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<EventView<'_>>, ReadError> {
         let is_ready = match &mut self.way {
@@ -130,7 +131,12 @@ impl Lending {
                         return Ok(true);
                     }
                     if *is_last {
-                        return Ok(false);
+                        let reaches_back = self.core.may_need_archived(self.range.from, &self.query)?;
+                        return if reaches_back {
+                            Err(self.core.gone())
+                        } else {
+                            Ok(false)
+                        };
                     }
                     *is_last = pick(&self.core, &self.query, &mut self.range, fetch)?;
                 }
@@ -142,6 +148,9 @@ impl Lending {
         let Range { from, to, direction } = self.range;
         if from >= to {
             return Ok(Way::Ended);
+        }
+        if direction == Direction::Forward && self.core.may_need_archived(from, &self.query)? {
+            return Err(self.core.gone());
         }
         let is_straight = self.query.items().is_empty() && direction == Direction::Forward;
         if !is_straight {

@@ -44,8 +44,10 @@
 //! Modules are listed lowest first, and each imports only from those above it.
 
 pub mod bug;
+mod carried;
 mod index;
 mod record;
+mod gather;
 mod admit;
 mod memory;
 mod options;
@@ -64,14 +66,18 @@ mod decide;
 mod commit;
 mod embedded;
 mod verify;
+mod archive;
 mod backup;
+mod truncate;
 
+pub use archive::{Archive, FolderArchive, Pieces};
 pub use backup::{BackupError, Manifest, backup, backup_on, check_backup, restore, restore_on};
 pub use embedded::{EmbeddedStore, Stats};
 pub use lend::Lending;
 pub use memory::MemoryStore;
 pub use options::{IndexOptions, OpenError, Options, WriterThread};
 pub use record::{EventView, StoredEvent, Tags};
+pub use truncate::{TruncateError, Truncated, archives, truncate, truncate_on};
 pub use verify::{Finding, VerifyReport, verify, verify_on};
 
 pub use annals_log::RecoveryReport;

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use annals_core::port::store::ReadError;
 use annals_core::time::Timestamp;
 
+use crate::carried::CarriedError;
 use crate::core::Core;
 use crate::fetch::read_error;
 use crate::index::{Active, Part, Parts, SealedPart, Trouble, TypeCounts};
@@ -53,6 +54,9 @@ impl Core {
                 }) if mended < MENDED_MAX => {
                     mended += 1;
                     self.mend(opened)?;
+                }
+                Err(Trouble::Carried(lost @ CarriedError::Damaged { .. })) => {
+                    return Err(ReadError::Corrupt(lost.to_string()));
                 }
                 Err(trouble) => return Err(ReadError::Unavailable(trouble.to_string())),
             }
@@ -108,7 +112,7 @@ impl Core {
     /// The parts of a stretch, made from the log.
     fn read_again(&self, parts: &Parts, number: usize, damaged: &SealedPart) -> Result<Vec<Part>, Unmended> {
         let stretch = damaged.stretch();
-        let before = Parts::new(parts.all()[..number].to_vec());
+        let before = Parts::new(parts.carried().cloned(), parts.all()[..number].to_vec());
         let (types, newest) = end_of(&before)?;
         let current = Active::after(stretch.after, stretch.first, newest, Arc::new(types));
         let mut state = State::behind(before, current);
@@ -157,7 +161,10 @@ impl Core {
 /// Types and time where these parts end.
 pub(crate) fn end_of(parts: &Parts) -> Result<(TypeCounts, Timestamp), Trouble> {
     match parts.all().last() {
-        None => Ok((TypeCounts::new(), Timestamp::EPOCH)),
+        None => match parts.carried() {
+            None => Ok((TypeCounts::new(), Timestamp::EPOCH)),
+            Some(carried) => Ok((carried.types()?.into_iter().collect(), carried.newest())),
+        },
         Some(Part::Active(part)) => Ok((part.types(), part.newest())),
         Some(Part::Sealed(part)) => Ok((part.types()?, part.stretch().newest)),
     }

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use annals_core::position::Position;
 use annals_core::time::Timestamp;
 use annals_log::disk::Disk;
-use annals_log::{Frame, FrameKind, Opening, Reader, RecoveryReport, Writer};
+use annals_log::{Beginning, Frame, FrameKind, Opening, Reader, RecoveryReport, Writer};
 use tokio::sync::watch;
 
+use crate::carried::{self, Carried};
 use crate::core::Core;
 use crate::fetch::{Weather, read_error};
 use crate::index::{Active, Cache, Part, Parts, SealedPart};
@@ -22,7 +23,7 @@ use crate::keeper::Keeper;
 use crate::mend::end_of;
 use crate::options::{IndexOptions, OpenError, Options, WriterThread};
 use crate::queue::Queue;
-use crate::shelf::Shelf;
+use crate::shelf::{Base, Shelf};
 use crate::state::{SharedState, State, check_time, decode};
 
 /// Parts of the index that are made in memory while the log is judged.
@@ -44,10 +45,12 @@ pub(crate) fn to_write(
     let lock = annals_log::lock(&*disk, dir)?;
     let mut opening = Opening::new(disk.clone(), dir, options.log())?;
     let cache = Arc::new(Cache::new(options.index.cache_bytes_max));
-    let known = known(&mut opening, &disk, dir, &cache)?;
+    let (known, base) = known(&mut opening, &disk, dir, &cache)?;
+    let carried = known.parts.carried().cloned();
     let mut replay = Replay::new(known, options.index, JUDGED_PARTS_MAX);
     let log = opening.write(lock, &mut |frame| replay.frame(frame))?;
-    let shelf = Shelf::new(disk, dir, log.reader.salt(), cache, true);
+    sweep_carried(&*disk, dir, carried.as_deref());
+    let shelf = Shelf::new(disk, dir, (log.reader.salt(), base), cache, true);
     let queue = Queue::new(options.queue_bytes_max);
     let cut = replay.cut;
     let (core, end) = core(replay.state, log.reader, shelf, queue, options.index);
@@ -69,10 +72,10 @@ pub(crate) fn to_write(
 pub(crate) fn to_read(disk: Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let mut opening = Opening::new(disk.clone(), dir, options.log())?;
     let cache = Arc::new(Cache::new(options.index.cache_bytes_max));
-    let known = known(&mut opening, &disk, dir, &cache)?;
+    let (known, base) = known(&mut opening, &disk, dir, &cache)?;
     let mut replay = Replay::new(known, options.index, usize::MAX);
     let (reader, report) = opening.read(&mut |frame| replay.frame(frame))?;
-    let shelf = Shelf::new(disk, dir, reader.salt(), cache, false);
+    let shelf = Shelf::new(disk, dir, (reader.salt(), base), cache, false);
     let queue = Queue::new(1);
     queue.close("it was opened to read only");
     let (core, end) = core(replay.state, reader, shelf, queue, options.index);
@@ -109,22 +112,22 @@ fn known(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     cache: &Arc<Cache>,
-) -> Result<State, OpenError> {
+) -> Result<(State, Base), OpenError> {
     let Some(salt) = opening.salt() else {
-        return Ok(State::default());
+        return Ok((State::default(), Base::default()));
     };
-    let shelf = Shelf::new(disk.clone(), dir, salt, cache.clone(), false);
+    let (carried, base) = carried(&**disk, dir, opening.beginning())?;
+    let shelf = Shelf::new(disk.clone(), dir, (salt, base), cache.clone(), false);
     let mut parts: Vec<Arc<SealedPart>> = shelf.parts();
     while let Some(last) = parts.last() {
         if opening.skip_to(&last.stretch().last)? {
-            let known = Parts::new(parts.iter().cloned().map(Part::Sealed).collect());
+            let sealed = parts.iter().cloned().map(Part::Sealed).collect();
+            let known = Parts::new(carried.clone(), sealed);
             match end_of(&known) {
                 Ok((types, newest)) => {
                     let (after, first) = (Some(last.stretch().last), last.stretch().end());
-                    return Ok(State::behind(
-                        known,
-                        Active::after(after, first, newest, Arc::new(types)),
-                    ));
+                    let current = Active::after(after, first, newest, Arc::new(types));
+                    return Ok((State::behind(known, current), base));
                 }
                 Err(trouble) => tracing::warn!(%trouble, "an index file is passed over"),
             }
@@ -132,7 +135,38 @@ fn known(
         parts.pop();
     }
     opening.skip_nothing();
-    Ok(State::default())
+    let nothing = Parts::new(carried, Vec::new());
+    let (types, newest) = end_of(&nothing).map_err(|trouble| OpenError::Corrupt(trouble.to_string()))?;
+    let current = Active::after(base.after, base.first, newest, Arc::new(types));
+    Ok((State::behind(nothing, current), base))
+}
+
+/// What is known of archived events, and where the log begins.
+pub(crate) fn carried(
+    disk: &dyn Disk,
+    dir: &Path,
+    beginning: Option<&Beginning>,
+) -> Result<(Option<Arc<Carried>>, Base), OpenError> {
+    let Some(beginning) = beginning else {
+        return Ok((None, Base::default()));
+    };
+    let carried = Carried::open(disk, dir, beginning)?;
+    let base = Base {
+        after: Some(beginning.before),
+        first: beginning.first,
+    };
+    Ok((Some(Arc::new(carried)), base))
+}
+
+/// Takes away what an interrupted truncation left, and what was carried before the last one.
+fn sweep_carried(disk: &dyn Disk, dir: &Path, used: Option<&Carried>) {
+    let used = used.map(Carried::file_name);
+    for name in disk.list(dir).unwrap_or_default() {
+        if carried::is_ours(&name) && Some(&name) != used.as_ref() {
+            // Best effort: it is looked for again at the next opening.
+            disk.remove(&dir.join(name)).ok();
+        }
+    }
 }
 
 /// Makes parts of the index of frames that are judged.

@@ -14,6 +14,7 @@ use annals_log::disk::LockError;
 use annals_log::{LogOptions, Prepare};
 use thiserror::Error;
 
+use crate::carried::CarriedError;
 use crate::index::Active;
 
 /// Who writes.
@@ -133,6 +134,17 @@ impl Options {
         self
     }
 
+    /// Of a store that is opened to be sealed and closed again: no thread, and a small segment if one is needed.
+    pub(crate) fn passing() -> Self {
+        const SEGMENT_BYTES: u64 = 64 << 10;
+        Self {
+            writer: WriterThread::Stepped,
+            segment_bytes_first: SEGMENT_BYTES,
+            segment_bytes_max: SEGMENT_BYTES,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn log(&self) -> LogOptions {
         let prepare = match self.writer {
             WriterThread::Own => Prepare::Thread,
@@ -173,6 +185,25 @@ pub enum OpenError {
         /// The newest format this build reads.
         supported: u16,
     },
+    /// A newer build wrote it, in this format, with something this build does not know. Open it with that one.
+    #[error("{} has {found}, which this build does not know; nothing was changed", file.display())]
+    UnknownFeature {
+        /// Which file.
+        file: PathBuf,
+        /// What is not known.
+        found: String,
+    },
+    /// It has format 0, which builds before the first release wrote. Export its events with the build that wrote it, and
+    /// import them with this one.
+    #[error(
+        "{} has format 0, which was never released; export its events with the build that wrote it and import them \
+         with this one; nothing was changed",
+        file.display()
+    )]
+    UnreleasedFormat {
+        /// Which file.
+        file: PathBuf,
+    },
     /// The disk refused something. Mend it and open again.
     #[error("the disk refused: {0}")]
     Disk(String),
@@ -188,7 +219,23 @@ impl OpenError {
         match self {
             Self::InUse { .. } | Self::Disk(_) => ErrorKind::Unavailable,
             Self::Corrupt(_) => ErrorKind::Corrupt,
-            Self::NewerFormat { .. } => ErrorKind::Invalid,
+            Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::UnreleasedFormat { .. } => {
+                ErrorKind::Invalid
+            }
+        }
+    }
+}
+
+impl From<CarriedError> for OpenError {
+    fn from(error: CarriedError) -> Self {
+        match error {
+            CarriedError::Damaged { .. } => Self::Corrupt(error.to_string()),
+            CarriedError::Newer { file, found } => Self::NewerFormat {
+                file,
+                found,
+                supported: annals_log::FORMAT,
+            },
+            CarriedError::Io { .. } => Self::Disk(error.to_string()),
         }
     }
 }
@@ -210,6 +257,8 @@ impl From<annals_log::OpenError> for OpenError {
                 found,
                 supported,
             },
+            annals_log::OpenError::UnknownFeature { file, found } => Self::UnknownFeature { file, found },
+            annals_log::OpenError::UnreleasedFormat { file } => Self::UnreleasedFormat { file },
             other => Self::Disk(other.to_string()),
         }
     }

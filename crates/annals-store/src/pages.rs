@@ -2,13 +2,17 @@
 //!
 //! In: questions in the words of the port. Out: pages and answers, on the caller's thread.
 
+use std::sync::Arc;
+
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{Direction, Page, Read, ReadError, TypeCount};
 use annals_core::position::{Position, Revision};
+use annals_core::query::Query;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use bytes::Bytes;
 
+use crate::carried::Carried;
 use crate::core::Core;
 use crate::fetch::Fetch;
 use crate::index::{MarksWanted, Range, Selection};
@@ -16,6 +20,32 @@ use crate::index::{MarksWanted, Range, Selection};
 impl Core {
     fn durable_end(&self) -> u64 {
         self.state.read().end()
+    }
+
+    /// Where the log begins.
+    pub(crate) fn boundary(&self) -> Position {
+        Position::new(self.state.read().parts.first())
+    }
+
+    /// Whether an answer about everything from a position on may need an archived event.
+    pub(crate) fn may_need_archived(&self, from: u64, query: &Query) -> Result<bool, ReadError> {
+        let Some(carried) = self.carried().filter(|carried| from < carried.first()) else {
+            return Ok(false);
+        };
+        self.ask(|_| Ok(carried.may_match(query)?))
+    }
+
+    pub(crate) fn carried(&self) -> Option<Arc<Carried>> {
+        self.state.read().parts.carried().cloned()
+    }
+
+    /// That an answer needs archived events.
+    pub(crate) fn gone(&self) -> ReadError {
+        let archive = self.carried().map(|carried| carried.archive());
+        ReadError::Gone {
+            boundary: self.boundary(),
+            archive: archive.unwrap_or_default(),
+        }
     }
 
     pub(crate) fn page(&self, read: &Read) -> Result<Page, ReadError> {
@@ -26,6 +56,10 @@ impl Core {
             to,
             direction: read.direction,
         };
+        let reaches_back = read.from.get() < to && self.may_need_archived(read.from.get(), &read.query)?;
+        if reaches_back && read.direction == Direction::Forward {
+            return Err(self.gone());
+        }
         let Selection { positions, finished } =
             self.ask(|core| core.select(&read.query, range, read.limit.max(1)))?;
         let wanted = self.ask(|core| core.wanted(&positions))?;
@@ -40,6 +74,18 @@ impl Core {
             }
         }
         let finished = finished && fetch.left() == 0;
+        if finished && reaches_back {
+            // Everything that is still here was seen.
+            let next = self.boundary();
+            return match events.is_empty() {
+                true => Err(self.gone()),
+                false => Ok(Page {
+                    events,
+                    next,
+                    finished: false,
+                }),
+            };
+        }
         let last = events.last().map(|event| event.position);
         let next = match read.direction {
             Direction::Forward if finished => read.from.max(Position::new(to)),
@@ -57,12 +103,18 @@ impl Core {
     pub(crate) fn revision(&self, tag: &Tag, before: Position) -> Result<Option<Revision>, ReadError> {
         self.check_open()?;
         let before = before.get().min(self.durable_end());
+        if before < self.boundary().get() && self.may_need_archived(before, &Query::tag(tag.clone()))? {
+            return Err(self.gone());
+        }
         let count = self.ask(|core| core.tagged(tag, before))?;
         Ok(count.checked_sub(1).map(Revision::new))
     }
 
     pub(crate) fn end_at(&self, moment: Timestamp) -> Result<Position, ReadError> {
         self.check_open()?;
+        if self.carried().is_some_and(|carried| moment < carried.newest()) {
+            return Err(self.gone());
+        }
         self.ask(|core| core.count_at(moment)).map(Position::new)
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use annals_log::Milestone;
 use annals_log::disk::Disk;
 
 use crate::index::{
@@ -27,17 +28,33 @@ pub(crate) struct Shelf {
     /// The log's; files of another log are none of ours.
     salt: u64,
     cache: Arc<Cache>,
+    /// What the first part follows.
+    base: Base,
     writable: bool,
+}
+
+/// Where a log begins, to its index: behind which frame and which events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Base {
+    pub(crate) after: Option<Milestone>,
+    pub(crate) first: u64,
 }
 
 impl Shelf {
     /// The files beside the log in this folder.
-    pub(crate) fn new(disk: Arc<dyn Disk>, log: &Path, salt: u64, cache: Arc<Cache>, writable: bool) -> Self {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        log: &Path,
+        (salt, base): (u64, Base),
+        cache: Arc<Cache>,
+        writable: bool,
+    ) -> Self {
         Self {
             disk,
             dir: log.join(FOLDER),
             salt,
             cache,
+            base,
             writable,
         }
     }
@@ -90,12 +107,13 @@ impl Shelf {
         let mut parts: Vec<Arc<SealedPart>> = Vec::new();
         loop {
             let last = parts.last().map(|part| *part.stretch());
-            let first = last.map_or(0, |last| last.last.number + 1);
+            let before = last.map(|last| last.last).or(self.base.after);
+            let first = before.map_or(0, |before| before.number + 1);
             let from = names.partition_point(|frames| frames.first < first);
             let mut next = None;
             for frames in names[from..].iter().take_while(|frames| frames.first == first) {
                 next = match self.open(*frames) {
-                    Ok(part) => Some(part).filter(|part| follows(part.stretch(), last.as_ref())),
+                    Ok(part) => Some(part).filter(|part| self.follows(part.stretch(), last.as_ref())),
                     Err(trouble) if is_gone(&trouble) => return None,
                     Err(trouble) => {
                         tracing::warn!(%trouble, "an index file is passed over");
@@ -111,6 +129,15 @@ impl Shelf {
                 None => return Some(parts),
             }
         }
+    }
+
+    /// Whether a part begins where another one ends, or where the log begins.
+    fn follows(&self, part: &Stretch, last: Option<&Stretch>) -> bool {
+        let expected = match last {
+            Some(last) => (Some(last.last), last.end()),
+            None => (self.base.after, self.base.first),
+        };
+        (part.after, part.first) == expected
     }
 
     /// Makes the file of a part that is in memory.
@@ -183,12 +210,6 @@ impl Shelf {
             }
         }
     }
-}
-
-/// Whether a part begins where another one ends.
-fn follows(part: &Stretch, last: Option<&Stretch>) -> bool {
-    let expected = (last.map(|last| last.last), last.map_or(0, Stretch::end));
-    (part.after, part.first) == expected
 }
 
 fn is_gone(trouble: &Trouble) -> bool {

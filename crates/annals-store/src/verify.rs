@@ -15,12 +15,14 @@ use annals_log::disk::Disk;
 use annals_log::disk::real::RealDisk;
 use annals_log::{Batch, Frame, FrameKind, Place, VerifyReport as LogReport};
 
+use crate::carried::{Carried, file_name};
 use crate::embedded::EmbeddedStore;
 use crate::fetch::read_error;
 use crate::index::{Cache, Census, Part, SealedPart, Span, Trouble, TypeCounts};
+use crate::opening;
 use crate::options::{IndexOptions, OpenError};
 use crate::record;
-use crate::shelf::Shelf;
+use crate::shelf::{Base, Shelf};
 use crate::state::{decode, spot};
 
 /// Something that is not as it was written.
@@ -119,7 +121,8 @@ pub fn verify_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<VerifyReport, OpenEr
     let mut check = IndexCheck::default();
     if let Some(salt) = annals_log::salt_of(disk.clone(), dir)? {
         let cache = Arc::new(Cache::new(IndexOptions::default().cache_bytes_max));
-        let shelf = Shelf::new(disk.clone(), dir, salt, cache, false);
+        let base = check.carried(&*disk, dir)?;
+        let shelf = Shelf::new(disk.clone(), dir, (salt, base), cache, false);
         check.parts = shelf.parts().into();
         check.findings.extend(shelf.unusable().iter().map(Finding::of));
     }
@@ -134,6 +137,8 @@ impl Finding {
         let (file, at, found) = match trouble {
             Trouble::Damaged { file, at, what, .. } => (file, at, what.clone()),
             Trouble::Io { file, at, source } => (file, at, source.to_string()),
+            // It is read and told by itself.
+            Trouble::Carried(error) => (&PathBuf::new(), &0, error.to_string()),
         };
         Self {
             file: file.clone(),
@@ -159,6 +164,34 @@ struct IndexCheck {
 }
 
 impl IndexCheck {
+    /// Reads what is known of archived events, and says where the log begins.
+    fn carried(&mut self, disk: &dyn Disk, dir: &Path) -> Result<Base, OpenError> {
+        let beginning = match annals_log::beginning(disk, dir) {
+            // It is told with the log.
+            Err(annals_log::OpenError::Damaged(_)) => None,
+            other => other?,
+        };
+        let checked = opening::carried(disk, dir, beginning.as_ref()).and_then(|(carried, base)| {
+            if let Some(carried) = &carried {
+                carried.check()?;
+                self.types = carried.types()?.into_iter().collect();
+            }
+            Ok(base)
+        });
+        match checked {
+            Err(OpenError::Corrupt(found)) => {
+                self.findings.push(Finding {
+                    file: dir.join(beginning.map_or_else(String::new, |at| file_name(at.segment))),
+                    at: 0,
+                    expected: "what is known of archived events".to_owned(),
+                    found,
+                });
+                Ok(Base::default())
+            }
+            other => other,
+        }
+    }
+
     /// Takes in a frame; whether a file is of it.
     fn frame(&mut self, frame: &Frame) -> Result<bool, String> {
         while self.is_behind(frame) {
@@ -252,6 +285,14 @@ fn count(census: &mut Census, types: &mut TypeCounts, frame: &Frame) -> Result<(
     Ok(())
 }
 
+fn core_types(carried: &Carried) -> Result<TypeCounts, ReadError> {
+    let types = carried.check().and_then(|()| carried.types());
+    match types {
+        Ok(types) => Ok(types.into_iter().collect()),
+        Err(error) => Err(ReadError::Corrupt(error.to_string())),
+    }
+}
+
 impl EmbeddedStore {
     /// Checks everything that is durable now against the index that answers queries. Blocks while it reads; appends
     /// and reads go on meanwhile.
@@ -266,6 +307,10 @@ impl EmbeddedStore {
         });
         let mut check = IndexCheck {
             parts: sealed.collect(),
+            types: match parts.carried() {
+                Some(carried) => core_types(carried)?,
+                None => TypeCounts::new(),
+            },
             ..IndexCheck::default()
         };
         let mut findings = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use annals_core::port::follow::Follow;
 use annals_core::port::sink::{Sink, SinkView};
-use annals_core::port::store::Page;
+use annals_core::port::store::{Page, ReadError};
 use annals_core::position::Position;
 use annals_core::query::Query;
 
@@ -46,14 +46,23 @@ impl<P: Projection> Projector<P> {
         let mut promoted = self.promote_at(&view, saved, target).await?;
         self.progress.reached(saved);
         self.progress.begins();
-        let query = Query::types(P::Event::TYPES);
-        let mut follow = Follow::new(Arc::clone(&self.hub.store), query, saved, BATCH_MAX);
+        let mut follow = Follow::new(Arc::clone(&self.hub.store), Self::wanted(), saved, BATCH_MAX);
         let mut stop = self.hub.stop.clone();
         loop {
             let page = tokio::select! {
                 biased;
                 () = stop.wait() => return Ok(()),
-                page = follow.next() => page.map_err(|error| error.to_string())?,
+                page = follow.next() => page,
+            };
+            let page = match page {
+                // Nothing was projected yet, and the oldest events are archived: it begins where the store does.
+                Err(ReadError::Gone { boundary, archive }) if saved == Position::ZERO => {
+                    tracing::warn!(projection = P::NAME, %boundary, archive, "it begins behind archived events");
+                    saved = boundary;
+                    follow = Follow::new(Arc::clone(&self.hub.store), Self::wanted(), saved, BATCH_MAX);
+                    continue;
+                }
+                other => other.map_err(|error| error.to_string())?,
             };
             let idle = page.events.is_empty() && page.next.get() - saved.get() < IDLE_STRETCH;
             if !idle {
@@ -67,6 +76,10 @@ impl<P: Projection> Projector<P> {
             self.progress.trouble(None);
             self.progress.reached(page.next);
         }
+    }
+
+    fn wanted() -> Query {
+        Query::types(P::Event::TYPES)
     }
 
     async fn open(&mut self) -> Result<<P::Sink as Sink>::View, String> {

@@ -85,6 +85,19 @@ pub enum AppendError {
         /// Where it is.
         position: Position,
     },
+    /// Whether a condition holds depends on events that were archived; nothing was written. Read from the boundary on, or
+    /// restore the archive.
+    #[error(
+        "condition {condition} reaches back before position {boundary}; what is before it was archived to {archive}"
+    )]
+    Gone {
+        /// Which of the append's conditions, from 0.
+        condition: usize,
+        /// The first position that is still here.
+        boundary: Position,
+        /// Where the newest archived events are.
+        archive: String,
+    },
     /// Malformed or over a limit. Do not retry unchanged.
     #[error("this append cannot be taken: {0}")]
     Invalid(String),
@@ -104,6 +117,7 @@ impl AppendError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Conflict(_) => ErrorKind::Conflict,
+            Self::Gone { .. } => ErrorKind::Gone,
             Self::IdTaken { .. } | Self::Invalid(_) => ErrorKind::Invalid,
             Self::Full(_) => ErrorKind::Unavailable,
             Self::Unknown(_) => ErrorKind::Unknown,
@@ -194,6 +208,14 @@ pub enum ReadError {
     /// Stored bytes are damaged; they are not returned as data. Run verify, restore from a backup.
     #[error("stored bytes are damaged: {0}")]
     Corrupt(String),
+    /// The answer needs events that were archived. Ask from the boundary on, or restore the archive and ask there.
+    #[error("what is before position {boundary} was archived to {archive}")]
+    Gone {
+        /// The first position that is still here.
+        boundary: Position,
+        /// Where the newest archived events are.
+        archive: String,
+    },
     /// The disk did not answer; retry.
     #[error("the disk cannot be read: {0}")]
     Unavailable(String),
@@ -207,6 +229,7 @@ impl ReadError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Corrupt(_) => ErrorKind::Corrupt,
+            Self::Gone { .. } => ErrorKind::Gone,
             Self::Unavailable(_) => ErrorKind::Unavailable,
             Self::Closed => ErrorKind::Closed,
         }
@@ -225,6 +248,10 @@ pub struct TypeCount {
 /// An event store. See `DESIGN` promises: durable, whole, ordered, conditional, idempotent.
 ///
 /// Reads see exactly what is durable when they begin, and every append acknowledged before that.
+///
+/// The oldest events may have been archived and taken away, up to a position, the boundary. Positions and revisions keep their
+/// numbers, marks and known ids stay. A question or a condition whose answer may need an archived event ends as `Gone`; one
+/// that certainly needs none is answered, wherever it begins.
 /// Dropping a future of [`EventStore::append`] does not undo the append: its outcome is then unknown.
 pub trait EventStore: Send + Sync + 'static {
     /// Appends all or nothing. Resolves when the bytes are flushed.

@@ -62,7 +62,7 @@ fn a_frame_comes_back_as_it_went_out() {
 #[test]
 fn the_bytes_are_the_documented_ones() {
     let (_, bytes) = sample();
-    assert_eq!(&bytes[0..8], b"aFrm\0\0\0\0");
+    assert_eq!(&bytes[0..8], b"aFrm\x01\0\0\0");
     assert_eq!(&bytes[12..16], &25_u32.to_le_bytes());
     assert_eq!(&bytes[24..32], &512_u64.to_le_bytes());
     assert_eq!(&bytes[56..64], &(-5_i64).to_le_bytes());
@@ -96,7 +96,30 @@ fn a_frame_of_another_place_segment_or_log_is_none() {
 fn a_newer_format_is_named() {
     let (_, mut bytes) = sample();
     bytes[4] = 9;
-    assert!(matches!(read(&bytes, &SPOT), Look::Newer(9)));
+    assert!(matches!(read(&bytes, &SPOT), Look::Foreign(Foreign::Format(9))));
+}
+
+/// The same bytes with another field and a right checksum.
+fn with_field(at: usize, field: u8) -> Vec<u8> {
+    let (_, mut bytes) = sample();
+    bytes[at] = field;
+    let right = checksum(SPOT.salt, &bytes);
+    bytes[8..12].copy_from_slice(&right.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn what_format_1_does_not_know_is_told_from_a_torn_frame() {
+    for (at, said) in [(6, "kind 2"), (76, "flags 0x2"), (79, "flags 0x2000000")] {
+        match read(&with_field(at, 2), &SPOT) {
+            Look::Foreign(Foreign::Feature(feature)) => assert!(feature.ends_with(said), "{feature}"),
+            other => panic!("byte {at}: {other:?}"),
+        }
+    }
+    assert!(
+        matches!(read(&with_field(4, 0), &SPOT), Look::Bad(..)),
+        "format 0"
+    );
 }
 
 #[test]
@@ -142,7 +165,8 @@ fn no_bytes_make_it_panic() {
             .collect();
         if chance.one_in(2) {
             bytes[..4].copy_from_slice(&MAGIC);
-            bytes[4..8].fill(0);
+            bytes[4..8].copy_from_slice(&[1, 0, 0, 0]);
+            bytes[76..80].fill(0);
             bytes[13..16].fill(0);
         }
         if let Ok(wanted) = wanted_bytes(&bytes[..FRAME_HEADER_BYTES], &SPOT)

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::batch::Batch;
+use crate::beginning::{Beginning, begin_at, remove_before};
+use crate::checksum::Checksum;
 use crate::damage::Damage;
 use crate::disk::sim::{Fault, SimDisk, Survival};
 use crate::frame::{FORMAT, Frame};
@@ -173,12 +175,70 @@ fn a_newer_format_is_refused_untouched() {
                 found,
                 supported,
             }) => {
-                assert_eq!((named, found, supported), (file(0), u16::from(expected), FORMAT));
+                assert_eq!(
+                    (named, found, supported),
+                    (file(0), u16::from(expected) ^ FORMAT, FORMAT)
+                );
             }
             other => panic!("{other:?}"),
         }
         assert_eq!(disk.operations(), before);
     }
+}
+
+/// Changes a byte behind a checksum and makes the checksum right again, as another build would have written it.
+fn rewrite(disk: &SimDisk, (at, byte): (usize, u8), (from, to): (usize, usize), salted: bool) {
+    let mut content = disk.content(&file(0)).unwrap();
+    content[at] = byte;
+    let (before, behind, checksum) = match salted {
+        false => (from..from + 12, from + 16..to, from + 12),
+        true => (from..from + 8, from + 12..to, from + 8),
+    };
+    let salt = content[24..32].to_vec();
+    let sum = Checksum::new()
+        .with(if salted { &salt } else { &[] })
+        .with(&content[before])
+        .with(&content[behind])
+        .finish();
+    content[checksum..checksum + 4].copy_from_slice(&sum.to_le_bytes());
+    disk.place(&file(0), &content);
+}
+
+#[test]
+fn what_this_build_does_not_know_is_refused_untouched() {
+    let frame = (512, 512 + 80 + 308 + 4);
+    let cases = [
+        ((10, 1), (0, 64), false),
+        ((50, 1), (0, 64), false),
+        ((512 + 6, 2), frame, true),
+        ((512 + 76, 1), frame, true),
+    ];
+    for (change, checked, salted) in cases {
+        let disk = SimDisk::new(1);
+        drop(filled(&disk, 1));
+        rewrite(&disk, change, checked, salted);
+        let before = disk.operations();
+        match try_open(&disk) {
+            Err(OpenError::UnknownFeature { file: named, .. }) => assert_eq!(named, file(0)),
+            other => panic!("{change:?}: {other:?}"),
+        }
+        assert_eq!(disk.operations(), before);
+    }
+}
+
+#[test]
+fn format_0_is_refused_with_the_way_out() {
+    let disk = SimDisk::new(1);
+    drop(filled(&disk, 1));
+    rewrite(&disk, (8, 0), (0, 64), false);
+    let before = disk.operations();
+    let refused = try_open(&disk).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::UnreleasedFormat { .. }),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("export its events"), "{refused}");
+    assert_eq!(disk.operations(), before);
 }
 
 #[test]
@@ -379,4 +439,112 @@ fn a_first_segment_whose_name_may_not_be_durable_is_made_again() {
             assert_eq!(seen, 1, "operation {operation}");
         }
     }
+}
+
+/// Where a log of three or more segments begins if the first two are taken away.
+fn third_segment(log: &Log) -> (Beginning, u64) {
+    let frames: Vec<Frame> = log.reader.frames().map(Result::unwrap).collect();
+    let first = frames.iter().position(|frame| frame.header.segment == 2).unwrap();
+    let beginning = Beginning {
+        salt: log.reader.salt(),
+        segment: 2,
+        before: frames[first - 1].milestone(),
+        first: frames[first].header.first,
+        note: "kept".into(),
+    };
+    (beginning, frames.len() as u64)
+}
+
+#[test]
+fn a_log_goes_on_from_where_its_older_segments_were_taken_away() {
+    let disk = SimDisk::new(1);
+    let (log, _) = filled(&disk, 40);
+    let (beginning, frames) = third_segment(&log);
+    drop(log);
+    let before = disk.operations();
+    disk.cut_at(before..before + 100);
+    begin_at(&disk, dir(), &beginning).unwrap();
+    assert_eq!(remove_before(&disk, dir(), &beginning).unwrap(), 2);
+    let cuts = disk.take_cuts();
+    assert!(cuts.len() > 6);
+    let (mut whole, mut shortened) = (0, 0);
+    for (operation, cut) in cuts {
+        for mode in Survival::ALL {
+            let image = cut.crash(operation, mode);
+            let (log, seen) = try_open(&image).unwrap();
+            match seen {
+                40 => whole += 1,
+                seen => {
+                    assert_eq!(seen, 40 - beginning.first, "operation {operation}, {mode:?}");
+                    shortened += 1;
+                    let names = image.list(dir()).unwrap();
+                    assert!(!names.contains(&"0000000000.seg".to_owned()), "taken away again");
+                }
+            }
+            assert_eq!(log.writer.end(), 40);
+        }
+    }
+    assert!(whole > 0 && shortened > 0, "{whole} {shortened}");
+    let (mut log, seen) = try_open(&disk).unwrap();
+    assert_eq!((seen, log.writer.end()), (40 - beginning.first, 40));
+    assert_eq!(log.report.frames, frames + 1, "numbers go on, the seal included");
+    let mut batch = Batch::default();
+    batch.push_numbered(|body| body.extend_from_slice(b"more"));
+    let mut group = Group::new();
+    group.add(&batch);
+    assert_eq!(log.writer.commit(&mut group, 0).unwrap().first, 40);
+    let all = log.reader.frames_after(&beginning.before).unwrap();
+    assert_eq!(
+        all.map(Result::unwrap).next().unwrap().header.first,
+        beginning.first
+    );
+    let verified = log.reader.verify(&mut |_| Ok(())).unwrap();
+    assert_eq!(
+        (verified.damage, verified.numbered),
+        (vec![], 41 - beginning.first)
+    );
+    drop(log);
+    let inspected = crate::verify::inspect(Arc::new(disk.clone()), dir(), &mut |_| Ok(())).unwrap();
+    assert_eq!(
+        (inspected.damage, inspected.numbered),
+        (vec![], 41 - beginning.first)
+    );
+}
+
+#[test]
+fn without_the_word_where_it_begins_missing_segments_are_damage() {
+    let disk = SimDisk::new(1);
+    let (log, _) = filled(&disk, 40);
+    let (beginning, _) = third_segment(&log);
+    drop(log);
+    begin_at(&disk, dir(), &beginning).unwrap();
+    remove_before(&disk, dir(), &beginning).unwrap();
+    let lost = disk.crash(1, Survival::Nothing);
+    lost.remove(&dir().join("BEGINNING")).unwrap();
+    assert_eq!(damage(try_open(&lost)).file, file(0));
+    let lost = disk.crash(1, Survival::Nothing);
+    lost.remove(&file(2)).unwrap();
+    assert_eq!(damage(try_open(&lost)).file, file(2));
+    let spoiled = disk.crash(1, Survival::Nothing);
+    assert!(spoiled.rot(&dir().join("BEGINNING"), 30, 1));
+    assert_eq!(damage(try_open(&spoiled)).file, dir().join("BEGINNING"));
+    let newer = disk.crash(1, Survival::Nothing);
+    assert!(newer.rot(&dir().join("BEGINNING"), 17, b'1' ^ b'2'));
+    let refused = try_open(&newer).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::NewerFormat { found: 2, .. }),
+        "{refused:?}"
+    );
+    let another = Beginning {
+        salt: beginning.salt + 1,
+        ..beginning.clone()
+    };
+    begin_at(&disk, dir(), &another).unwrap();
+    assert_eq!(damage(try_open(&disk)).file, file(2), "of another log");
+    let shifted = Beginning {
+        first: beginning.first + 1,
+        ..beginning
+    };
+    begin_at(&disk, dir(), &shifted).unwrap();
+    assert!(matches!(try_open(&disk), Err(OpenError::Damaged(_))));
 }

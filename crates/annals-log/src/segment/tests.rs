@@ -28,7 +28,29 @@ fn a_header_comes_back_and_every_flipped_bit_is_seen() {
     assert!(matches!(SegmentHeader::look(&bytes[..40]), HeaderLook::Bad(..)));
     let mut newer = bytes;
     newer[8] = 3;
-    assert_eq!(SegmentHeader::look(&newer), HeaderLook::Newer(3));
+    assert_eq!(
+        SegmentHeader::look(&newer),
+        HeaderLook::Foreign(Foreign::Format(3))
+    );
+}
+
+#[test]
+fn what_another_build_wrote_is_told_from_damage() {
+    let with = |at: usize, field: u8| {
+        let mut bytes = HEADER.encode();
+        bytes[at] = field;
+        let right = header_checksum(&bytes);
+        bytes[12..16].copy_from_slice(&right.to_le_bytes());
+        SegmentHeader::look(&bytes)
+    };
+    assert_eq!(with(8, 0), HeaderLook::Unreleased);
+    for at in [10, 11, 40, 63] {
+        let look = with(at, 1);
+        assert!(
+            matches!(look, HeaderLook::Foreign(Foreign::Feature(_))),
+            "byte {at}: {look:?}"
+        );
+    }
 }
 
 #[test]

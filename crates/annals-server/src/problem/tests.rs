@@ -12,6 +12,7 @@ fn every_meaning_has_the_status_clients_rely_on() {
     assert_eq!(status(ErrorKind::Refused), 409);
     assert_eq!(status(ErrorKind::Invalid), 422);
     assert_eq!(status(ErrorKind::NotFound), 404);
+    assert_eq!(status(ErrorKind::Gone), 410);
     assert_eq!(status(ErrorKind::Unavailable), 503);
     assert_eq!(status(ErrorKind::Closed), 503);
     assert_eq!(status(ErrorKind::Unknown), 504);

@@ -8,6 +8,8 @@ mod world;
 mod shop;
 /// Pages of events and single events.
 mod events;
+/// Events that were archived and taken away.
+mod archived;
 /// Services at work: commands, entities, requests, parked messages, status.
 mod services;
 /// Live streams: catching up, following, resuming, slow clients.

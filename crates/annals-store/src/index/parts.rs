@@ -25,6 +25,7 @@ use super::select::select;
 use super::span::Span;
 use super::term::TermKind;
 use super::trouble::Trouble;
+use crate::carried::Carried;
 
 /// All parts.
 #[derive(Debug, Clone, Default)]
@@ -32,10 +33,13 @@ pub(crate) struct Parts {
     all: Arc<Vec<Part>>,
     /// The highest id in any file that tells its time: a new id mostly tells a later one, and is in no file then.
     highest_timed: [u8; 16],
+    /// What is before them, if it was archived.
+    carried: Option<Arc<Carried>>,
 }
 
 impl Parts {
-    pub(crate) fn new(parts: Vec<Part>) -> Self {
+    /// Parts that follow each other, behind what was archived, if anything was.
+    pub(crate) fn new(carried: Option<Arc<Carried>>, parts: Vec<Part>) -> Self {
         let highest = parts.iter().filter_map(|part| match part {
             Part::Sealed(part) => Some(part.highest_timed()),
             Part::Active(_) => None,
@@ -43,6 +47,7 @@ impl Parts {
         Self {
             highest_timed: highest.max().unwrap_or_default(),
             all: Arc::new(parts),
+            carried,
         }
     }
 
@@ -61,19 +66,29 @@ impl Parts {
     pub(crate) fn push(&mut self, part: Part) {
         let mut parts = self.all.as_ref().clone();
         parts.push(part);
-        *self = Self::new(parts);
+        *self = Self::new(self.carried.clone(), parts);
     }
 
     /// Puts others in the place of some.
     pub(crate) fn replace(&mut self, places: Places<usize>, parts: Vec<Part>) {
         let mut all = self.all.as_ref().clone();
         all.splice(places, parts);
-        *self = Self::new(all);
+        *self = Self::new(self.carried.clone(), all);
+    }
+
+    /// What is known of archived events, if there are any.
+    pub(crate) fn carried(&self) -> Option<&Arc<Carried>> {
+        self.carried.as_ref()
+    }
+
+    /// The position of the first event that was not archived.
+    pub(crate) fn first(&self) -> u64 {
+        self.carried.as_ref().map_or(0, |carried| carried.first())
     }
 
     /// The position behind the last event.
     pub(crate) fn end(&self) -> u64 {
-        self.all.last().map_or(0, Part::end)
+        self.all.last().map_or(self.first(), Part::end)
     }
 
     /// The part that holds a position.
@@ -109,7 +124,11 @@ impl Parts {
     /// How many events of a tag are before a position.
     pub(crate) fn tagged(&self, tag: &Tag, before: u64) -> Result<u64, Trouble> {
         let to = self.all.partition_point(|part| part.first() < before);
-        let (parts, mut count) = (&self.all[..to], 0);
+        let archived = self
+            .carried
+            .as_ref()
+            .map_or(Ok(0), |carried| carried.tagged(tag))?;
+        let (parts, mut count) = (&self.all[..to], archived);
         let mut watch = ColdWatch::new(parts, true);
         for (number, part) in parts.iter().enumerate() {
             count += part.tagged(tag, before)? as u64;
@@ -130,7 +149,11 @@ impl Parts {
                 return Ok(Some(position));
             }
         }
-        Ok(None)
+        let archived = self
+            .carried
+            .as_ref()
+            .map_or(Ok(None), |carried| carried.known(id))?;
+        Ok(archived.map(|known| known.position))
     }
 
     /// Where these events lie, in the same order; those that are not here are left out.
@@ -223,12 +246,20 @@ impl Parts {
                 return Ok(Some(written));
             }
         }
-        Ok(None)
+        let archived = self
+            .carried
+            .as_ref()
+            .map_or(Ok(None), |carried| carried.mark(key))?;
+        Ok(archived.map(Some))
     }
 
     /// All marks that are wanted; removed ones may stand as none.
     pub(crate) fn marks(&self, wanted: &MarksWanted) -> Result<Marks, Trouble> {
         let mut marks = Marks::new();
+        if let Some(carried) = &self.carried {
+            let archived = carried.marks(&wanted.0.space, &wanted.0.name)?.into_iter();
+            marks.extend(archived.map(|(key, value)| (key, Some(value))));
+        }
         for part in self.all.iter() {
             match part {
                 Part::Active(part) => {
@@ -250,9 +281,9 @@ impl Parts {
 
     /// How many marks are set once these were written behind the first `parts` of all.
     pub(crate) fn marks_set(&self, parts: usize, written: &Marks) -> Result<u64, Trouble> {
-        let before = Self::new(self.all[..parts].to_vec());
+        let before = Self::new(self.carried.clone(), self.all[..parts].to_vec());
         let mut set = match before.all.last() {
-            None => 0,
+            None => self.carried.as_ref().map_or(0, |carried| carried.marks_set()),
             Some(Part::Sealed(part)) => part.marks_set(),
             Some(Part::Active(part)) => self.marks_set(parts - 1, part.marks())?,
         };

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::carried::CarriedError;
+
 /// Why a file of the index has no answer.
 #[derive(Debug, Error)]
 pub(crate) enum Trouble {
@@ -30,4 +32,7 @@ pub(crate) enum Trouble {
         /// What the system said.
         source: io::Error,
     },
+    /// What is known of archived events cannot be read. It is no index: nothing makes it again.
+    #[error(transparent)]
+    Carried(#[from] CarriedError),
 }

@@ -348,8 +348,8 @@ fn a_disk_that_refuses_to_open_is_told() {
         matches!(
             refused,
             OpenError::NewerFormat {
-                found: 5,
-                supported: 0,
+                found: 4,
+                supported: 1,
                 ..
             }
         ),

@@ -17,3 +17,7 @@ mod torture;
 mod embedded;
 /// Backups, and stores made of them.
 mod backup;
+/// The frozen format.
+mod format;
+/// The oldest segments go to an archive.
+mod truncate;
