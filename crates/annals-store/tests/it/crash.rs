@@ -21,7 +21,7 @@ mod rot;
 
 use workload::Run;
 
-fn number_from(variable: &str, default: u64) -> u64 {
+pub(crate) fn number_from(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()

@@ -17,3 +17,5 @@ mod crash;
 mod embedded;
 /// Backups, and stores made of them.
 mod backup;
+/// Many clients at once, judged exactly.
+mod histories;
