@@ -64,6 +64,8 @@ mod commit;
 mod embedded;
 mod verify;
 mod backup;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 
 pub use backup::{BackupError, Manifest, backup, backup_on, check_backup, restore, restore_on};
 pub use embedded::{EmbeddedStore, Stats};
