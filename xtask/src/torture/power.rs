@@ -79,7 +79,8 @@ pub(crate) enum Program {
 /// Cuts of each program in the gate.
 const SLICE: u64 = 8;
 
-/// The slice of it that is part of the gate, on ext4, which every Linux can make; none where this machine does not allow it.
+/// The slice of it that is part of the gate, on ext4, which every Linux can make, and the proof that it can fail; none where
+/// this machine does not allow it.
 ///
 /// # Errors
 /// As for [`power`].
@@ -97,7 +98,11 @@ pub(crate) fn slice(root: &Path) -> Result<Option<bool>> {
         binary: None,
         seed: 1,
     };
-    power(root, &slice).map(Some)
+    let proof = Power {
+        bug: Some("AcknowledgeUnflushed".to_owned()),
+        ..slice.clone()
+    };
+    Ok(Some(power(root, &slice)? && power(root, &proof)?))
 }
 
 /// Runs it and answers whether all went well: nothing lost, or the planted bug found.
