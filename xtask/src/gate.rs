@@ -14,6 +14,7 @@ use crate::{
     session::{Missing, Session},
     tally::Tally,
     tidy,
+    torture::power,
     tree::Tree,
     unittest,
 };
@@ -229,6 +230,7 @@ fn run(options: &Options, tree: &Tree, session: &mut Session, step: &Step) -> Re
         Work::Tidy => Some((Tally::default(), run_tidy(tree)?)),
         Work::Services(servers) => Some((Tally::default(), session.bring_up(servers, strict()))),
         Work::Python(project) => run_python(options, session, project)?,
+        Work::Power => run_power(options)?,
         Work::Brokers(brokers) => run_brokers(options, session, brokers)?,
         Work::Cargo {
             args,
@@ -267,6 +269,17 @@ fn run_python(options: &Options, session: &mut Session, project: &str) -> Result
     };
     let done = unittest::run(&python, &project)?;
     Ok(Some((done.tally, done.failure)))
+}
+
+/// None where this machine does not allow it: it takes root.
+fn run_power(options: &Options) -> Result<Option<Done>> {
+    let well = power::slice(&options.root)?;
+    Ok(well.map(|well| {
+        (
+            Tally::default(),
+            (!well).then(|| "something was lost; see above".to_owned()),
+        )
+    }))
 }
 
 /// None when no server that the tests need is up.

@@ -26,9 +26,9 @@ mod services;
 mod session;
 mod marked;
 mod tidy;
+mod torture;
 mod gate;
 mod chaos;
-mod torture;
 mod bench;
 
 use bench::peers::Peer;

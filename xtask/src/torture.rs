@@ -9,9 +9,14 @@ use clap::Subcommand;
 
 use crate::cargo;
 
+pub(crate) mod power;
+mod tools;
+
+use power::Power;
+
 /// Which harness.
 #[derive(Debug, Clone, Subcommand)]
-pub(crate) enum Torture {
+pub(crate) enum Harness {
     /// Power cuts on a simulated disk: images are opened, some of them cut again, and compared with a model.
     Crash {
         /// How many images at least.
@@ -63,9 +68,39 @@ pub(crate) enum Torture {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Many clients of one store at once; whether one order explains what each of them was told.
+    Histories {
+        /// How many operations at least.
+        #[arg(long, default_value_t = 1_000_000)]
+        operations: u64,
+        /// What the clients do; not when.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
 }
 
-impl Torture {
+/// A harness, or a tool that takes one.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Torture {
+    #[command(flatten)]
+    Harness(Harness),
+    /// Real power cuts of file systems on loop devices, which takes root: of the node, and of the store alone.
+    Power(Power),
+    /// Fuzz targets one after the other; needs `cargo fuzz`.
+    Fuzz {
+        /// Which, by their files in fuzz/fuzz_targets; all where none is named.
+        targets: Vec<String>,
+        /// For how long each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Lines and branches of annals-log and annals-store that their tests reach; needs `cargo llvm-cov`.
+    Coverage,
+    /// Mutants of codecs, recovery and conditions that no test notices; needs `cargo mutants`.
+    Mutants,
+}
+
+impl Harness {
     /// The test that is the harness, and what it is told.
     fn test(&self) -> (&'static str, Vec<(&'static str, String)>) {
         match self {
@@ -114,6 +149,13 @@ impl Torture {
                     ("ANNALS_BUGS_BY_ALL", "1".to_owned()),
                 ],
             ),
+            Self::Histories { operations, seed } => (
+                "histories::many_clients_are_told_one_history",
+                vec![
+                    ("ANNALS_HISTORY_OPERATIONS", operations.to_string()),
+                    ("ANNALS_HISTORY_SEED", seed.to_string()),
+                ],
+            ),
         }
     }
 }
@@ -123,7 +165,13 @@ impl Torture {
 /// # Errors
 /// Cargo cannot be run.
 pub(crate) fn torture(root: &Path, what: &Torture) -> Result<bool> {
-    let (test, variables) = what.test();
+    let (test, variables) = match what {
+        Torture::Harness(harness) => harness.test(),
+        Torture::Power(power) => return power::power(root, power),
+        Torture::Fuzz { targets, seconds } => return tools::fuzz(root, targets, *seconds),
+        Torture::Coverage => return tools::coverage(root),
+        Torture::Mutants => return tools::mutants(root),
+    };
     let line = "test --release -p annals-store --test it -- --nocapture --include-ignored --exact";
     let args: Vec<&str> = line.split(' ').chain([test]).collect();
     let run = cargo::run(root, &args, &variables)?;

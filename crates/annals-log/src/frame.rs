@@ -172,7 +172,7 @@ pub(crate) fn frame_bytes(payload: usize) -> usize {
     (FRAME_HEADER_BYTES + payload).next_multiple_of(ALIGNMENT)
 }
 
-fn checksum(salt: u64, frame: &[u8]) -> u32 {
+pub(crate) fn checksum(salt: u64, frame: &[u8]) -> u32 {
     if bug::is_planted(Bug::ChecksumPayloadOnly) {
         return Checksum::new().with(&frame[FRAME_HEADER_BYTES..]).finish();
     }

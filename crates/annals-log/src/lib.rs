@@ -29,6 +29,8 @@ mod prepare;
 mod writer;
 mod verify;
 mod open;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 
 pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, bounds, record};
 pub use beginning::{BEGINNING, Beginning, begin_at, remove_before};

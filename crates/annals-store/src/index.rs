@@ -30,5 +30,13 @@ pub(crate) use span::Span;
 pub(crate) use stretch::{Frames, Stretch, UNFINISHED_ENDING};
 pub(crate) use trouble::Trouble;
 
+/// Lets the pages of an index file of this name pass their checksums, whatever they hold.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn repair(name: &str, salt: u64, bytes: &mut [u8]) {
+    if let Some(frames) = Frames::of(name) {
+        sealed::repair(bytes, frames.identity(salt));
+    }
+}
+
 #[cfg(test)]
 mod tests;

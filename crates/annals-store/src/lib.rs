@@ -69,6 +69,8 @@ mod verify;
 mod archive;
 mod backup;
 mod truncate;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 
 pub use archive::{Archive, FolderArchive, Pieces};
 pub use backup::{BackupError, Manifest, backup, backup_on, check_backup, restore, restore_on};

@@ -1,12 +1,13 @@
 //! What proves that annals keeps its word, and what services test themselves with.
 //!
-//! A development dependency only. [`conformance`] holds one suite per port. The feature `services` adds the tools for
+//! A development dependency only. [`conformance`] holds one suite per port, [`history`] a judge of what many clients of one
+//! store were told. The feature `services` adds the tools for
 //! tests of services: [`scenario`] for one decision, [`probe`] for one process, [`chain`] for whole services on a
 //! virtual clock; and [`proxy`], which fails as networks do. Modules are listed lowest first.
 
 pub mod conformance;
-#[cfg(feature = "services")]
 pub mod seed;
+pub mod history;
 #[cfg(feature = "services")]
 pub mod proxy;
 #[cfg(feature = "services")]

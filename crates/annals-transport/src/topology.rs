@@ -65,6 +65,19 @@ impl Topology {
     }
 }
 
+impl Topology {
+    async fn leave(&self, batch: Vec<Message>) -> Outcomes {
+        match self.declare_all().await {
+            Ok(()) => self.remote.hand_over(batch).await,
+            Err(error) => {
+                let reason = format!("not every group is known to the broker yet: {error}");
+                let unknown = batch.iter().map(|_| Published::Unknown(reason.clone()));
+                Box::pin(std::future::ready(unknown.collect()))
+            }
+        }
+    }
+}
+
 impl Transport for Topology {
     fn capabilities(&self) -> Capabilities {
         self.remote.capabilities()
@@ -75,16 +88,7 @@ impl Transport for Topology {
     }
 
     fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
-        Box::pin(async move {
-            match self.declare_all().await {
-                Ok(()) => self.remote.hand_over(batch).await,
-                Err(error) => {
-                    let reason = format!("not every group is known to the broker yet: {error}");
-                    let unknown = batch.iter().map(|_| Published::Unknown(reason.clone()));
-                    Box::pin(std::future::ready(unknown.collect())) as Outcomes
-                }
-            }
-        })
+        Box::pin(self.leave(batch))
     }
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {

@@ -164,13 +164,8 @@ impl<'a> Outbox<'a> {
         let messages = events.into_iter().filter_map(|event| message(self.hub, event));
         let messages: Vec<Message> = messages.collect();
         self.is_open(self.open + messages.len());
-        let handing = async {
-            match messages.is_empty() {
-                true => Box::pin(std::future::ready(Vec::new())) as Outcomes,
-                false => self.transport.hand_over(messages.clone()).await,
-            }
-        };
-        let (outcomes, noted) = tokio::join!(handing, written(&mut self.note));
+        let leaving = leave(self.transport, messages.clone());
+        let (outcomes, noted) = tokio::join!(leaving, written(&mut self.note));
         if self.note.is_some() {
             self.noted(noted)?;
         }
@@ -257,6 +252,14 @@ impl<'a> Outbox<'a> {
         self.note = None;
         self.note_what_is_due();
         written(&mut self.note).await
+    }
+}
+
+/// Hands messages over; where there are none, nobody is asked.
+async fn leave(transport: &dyn Transport, messages: Vec<Message>) -> Outcomes {
+    match messages.is_empty() {
+        true => Box::pin(std::future::ready(Vec::new())),
+        false => transport.hand_over(messages).await,
     }
 }
 

@@ -81,6 +81,8 @@ pub(super) enum Work {
     Python(&'static str),
     /// The rules of the house.
     Tidy,
+    /// Some real power cuts, where this machine allows them.
+    Power,
     /// A run of cargo.
     Cargo {
         /// Its arguments.
@@ -150,6 +152,11 @@ pub(super) fn whole(marked: &BTreeMap<String, Marked>) -> Vec<Step> {
         }
         steps.push(step);
     }
+    // Behind the build for release that it shares.
+    steps.push(Step {
+        name: "power".into(),
+        work: Work::Power,
+    });
     steps.extend(
         marked
             .iter()

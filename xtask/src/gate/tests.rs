@@ -13,7 +13,7 @@ use crate::{
 
 fn lines(steps: &[super::plan::Step]) -> Vec<(String, String)> {
     let line = |work: &Work| match work {
-        Work::Tidy | Work::Brokers(_) => String::new(),
+        Work::Tidy | Work::Power | Work::Brokers(_) => String::new(),
         Work::Python(project) => (*project).to_owned(),
         Work::Services(servers) => servers.iter().map(|s| s.name()).collect::<Vec<_>>().join(" "),
         Work::Cargo { args, .. } => args.join(" "),
@@ -48,7 +48,8 @@ fn long_tests_follow_the_gate_and_cli_runs_in_release() {
             "integration",
             "build-release",
             "long-annals-cli",
-            "long-ordering"
+            "long-ordering",
+            "power"
         ]
     );
     let cli = &all[quick().len() + 3].1;

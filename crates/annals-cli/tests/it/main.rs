@@ -19,6 +19,8 @@ mod feed;
 mod rebuild;
 /// A recorder over real brokers.
 mod record;
+/// Many clients at once, judged exactly.
+mod histories;
 /// Events carried from one store to another.
 mod carry;
 /// Backups of a node at work.

@@ -246,6 +246,10 @@ pub trait Transport: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped before it returns, what became of the batch is not known.
     fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
+        #[allow(
+            clippy::async_yields_async,
+            reason = "the outcomes are waited for later, by whoever hands over"
+        )]
         Box::pin(async move {
             let outcomes = self.publish(batch).await;
             Box::pin(std::future::ready(outcomes)) as Outcomes

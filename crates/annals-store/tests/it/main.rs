@@ -21,3 +21,5 @@ mod backup;
 mod format;
 /// The oldest segments go to an archive.
 mod truncate;
+/// Many clients at once, judged exactly.
+mod histories;

@@ -34,7 +34,7 @@ mod bugs;
 use std::cell::Cell;
 
 /// A number from the environment.
-fn number_from(variable: &str, default: u64) -> u64 {
+pub(crate) fn number_from(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()

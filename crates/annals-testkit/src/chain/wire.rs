@@ -63,6 +63,27 @@ impl Wire {
         self.broker = EmbeddedBroker::new(Arc::new(store.clone()), Arc::clone(&world.clock));
     }
 
+    /// Sends at once and answers later, while the next may leave.
+    async fn leave(&self, batch: Vec<Message>) -> Outcomes {
+        let line = self.line();
+        let outcomes = match line.is_lost.load(Relaxed) {
+            true => vec![Published::Unknown("the dice lost an answer before".into()); batch.len()],
+            false => self.publish_some(batch).await,
+        };
+        if outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Published::Unknown(_)))
+        {
+            line.is_lost.store(true, Relaxed);
+        }
+        let dice = Arc::clone(&self.dice);
+        Box::pin(async move {
+            dice.dawdle().await;
+            drop(line);
+            outcomes
+        })
+    }
+
     async fn publish_some(&self, batch: Vec<Message>) -> Vec<Published> {
         self.dice.dawdle().await;
         let lost = batch
@@ -91,25 +112,7 @@ impl Transport for Wire {
     }
 
     fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
-        Box::pin(async move {
-            let line = self.line();
-            let outcomes = match line.is_lost.load(Relaxed) {
-                true => vec![Published::Unknown("the dice lost an answer before".into()); batch.len()],
-                false => self.publish_some(batch).await,
-            };
-            if outcomes
-                .iter()
-                .any(|outcome| matches!(outcome, Published::Unknown(_)))
-            {
-                line.is_lost.store(true, Relaxed);
-            }
-            let dice = Arc::clone(&self.dice);
-            Box::pin(async move {
-                dice.dawdle().await;
-                drop(line);
-                outcomes
-            }) as Outcomes
-        })
+        Box::pin(self.leave(batch))
     }
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {

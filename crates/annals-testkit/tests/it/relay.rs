@@ -64,15 +64,7 @@ impl Transport for Scripted {
     }
 
     fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
-        let publishing = self.publish(batch);
-        let later = self.later.unwrap_or_default();
-        Box::pin(async move {
-            let outcomes = publishing.await;
-            Box::pin(async move {
-                tokio::time::sleep(later).await;
-                outcomes
-            }) as Outcomes
-        })
+        Box::pin(self.leave(batch))
     }
 
     fn subscribe(&self, _: Subscribe) -> BoxFuture<'_, Result<Box<dyn Consumer>, SubscribeError>> {
@@ -81,6 +73,15 @@ impl Transport for Scripted {
 }
 
 impl Scripted {
+    async fn leave(&self, batch: Vec<Message>) -> Outcomes {
+        let outcomes = self.publish(batch).await;
+        let later = self.later.unwrap_or_default();
+        Box::pin(async move {
+            tokio::time::sleep(later).await;
+            outcomes
+        })
+    }
+
     fn new(answers: impl IntoIterator<Item = Vec<Published>>) -> Self {
         Self {
             answers: Arc::new(Mutex::new(answers.into_iter().collect())),

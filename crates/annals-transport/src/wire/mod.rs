@@ -12,6 +12,8 @@ mod attributes;
 mod encode;
 mod structured;
 mod decode;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 
 pub use attributes::{JSON, STRUCTURED};
 pub use decode::{Incoming, decode, read};

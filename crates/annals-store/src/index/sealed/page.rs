@@ -127,6 +127,13 @@ fn checksum(page: &[u8], identity: u64, number: u32) -> u32 {
         .finish()
 }
 
+/// Lets a page pass its checksum, whatever it holds.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn repair(page: &mut [u8], identity: u64, number: u32) {
+    let checksum = checksum(page, identity, number);
+    page[..4].copy_from_slice(&checksum.to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,9 @@
+//! Any bytes where an event should be.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    annals_store::fuzz::event(input);
+});
