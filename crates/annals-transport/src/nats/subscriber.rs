@@ -4,6 +4,7 @@
 //! order, else when [`ACK_WAIT`] has passed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ use async_nats::jetstream::consumer::pull::{Config as PullConfig, Stream};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer as JetConsumer, DeliverPolicy, PriorityPolicy};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message as JetMessage};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::config::{durable, subject};
@@ -85,14 +87,17 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<PullC
         .group(PINNED)
         .messages();
     let stream = within(pulling).await.map_err(unavailable)?;
-    let in_hand = InHand::default();
+    let (in_hand, reads) = (InHand::default(), Arc::new(AtomicBool::new(false)));
+    let (arrived, arriving) = mpsc::unbounded_channel();
+    let reading = read(stream, Arc::clone(&in_hand), Arc::clone(&reads), arrived);
     Ok(PullConsumer {
-        stream,
+        arriving,
+        reading: tokio::spawn(reading),
         still_at_it: tokio::spawn(still_at_it(Arc::clone(&in_hand))),
         in_hand,
         link: Arc::clone(link),
         durable: durable(&subscribe.group),
-        reads: false,
+        reads,
     })
 }
 
@@ -117,66 +122,92 @@ async fn still_at_it(in_hand: InHand) {
     }
 }
 
+type Arrived = Result<Delivery, ReceiveError>;
+
+/// Reads until the subscription ends, and says why it did. It goes on asking while nobody fetches: whoever does not ask
+/// loses his turn, also while he works on what he has. What waits here is what the server lets be in hand, at most.
+async fn read(
+    mut stream: Stream,
+    in_hand: InHand,
+    reads: Arc<AtomicBool>,
+    arrived: mpsc::UnboundedSender<Arrived>,
+) {
+    loop {
+        let next = delivery(stream.next().await, &in_hand);
+        let ended = next.is_err();
+        reads.fetch_or(!ended, Ordering::Relaxed);
+        // An error means that nobody listens any more.
+        if arrived.send(next).is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn delivery<E: std::fmt::Display>(
+    next: Option<Result<JetMessage, E>>,
+    in_hand: &InHand,
+) -> Result<Delivery, ReceiveError> {
+    let taken = match next {
+        Some(Ok(message)) => message,
+        Some(Err(error)) => return Err(ReceiveError::Lost(error.to_string())),
+        None => return Err(ReceiveError::Lost("NATS ended the subscription".into())),
+    };
+    let info = taken
+        .info()
+        .map_err(|error| ReceiveError::Lost(error.to_string()))?;
+    let number = info.stream_sequence;
+    let attempt = u32::try_from(info.delivered).map_or(Attempt::Unknown, Attempt::Exact);
+    let micros = info.published.unix_timestamp_nanos() / 1_000;
+    let moment = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
+    let message = message(&taken, number.to_string());
+    let (_, acker) = taken.split();
+    in_hand
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(number, (Instant::now(), Arc::new(acker)));
+    Ok(Delivery {
+        message,
+        taken: moment,
+        position: None,
+        attempt,
+        settle: Some(Box::new(Unsettled {
+            number,
+            in_hand: Arc::clone(in_hand),
+        })),
+    })
+}
+
 /// Reads for a group.
 pub(super) struct PullConsumer {
-    stream: Stream,
+    arriving: mpsc::UnboundedReceiver<Arrived>,
+    reading: JoinHandle<()>,
     in_hand: InHand,
     still_at_it: JoinHandle<()>,
     link: Arc<Link>,
     durable: String,
     /// It was its turn at least once.
-    reads: bool,
+    reads: Arc<AtomicBool>,
 }
 
 impl PullConsumer {
     async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
-        let first = self.stream.next().await;
-        let mut deliveries = vec![self.delivery(first)?];
-        self.reads = true;
+        let ended = || ReceiveError::Lost("NATS ended the subscription".into());
+        let first = self.arriving.recv().await;
+        let mut deliveries = vec![first.ok_or_else(ended)??];
         while deliveries.len() < max
-            && let Some(next) = self.stream.next().now_or_never()
+            && let Ok(next) = self.arriving.try_recv()
         {
-            match self.delivery(next) {
+            match next {
                 Ok(delivery) => deliveries.push(delivery),
-                // The next call meets the same end.
-                Err(_) => break,
+                Err(error) => {
+                    // What was fetched is handed out; the next call meets the end.
+                    tracing::warn!("a subscription on NATS ended: {error}");
+                    self.arriving.close();
+                    break;
+                }
             }
         }
         Ok(deliveries)
-    }
-
-    fn delivery<E: std::fmt::Display>(
-        &self,
-        next: Option<Result<JetMessage, E>>,
-    ) -> Result<Delivery, ReceiveError> {
-        let taken = match next {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(ReceiveError::Lost(error.to_string())),
-            None => return Err(ReceiveError::Lost("NATS ended the subscription".into())),
-        };
-        let info = taken
-            .info()
-            .map_err(|error| ReceiveError::Lost(error.to_string()))?;
-        let number = info.stream_sequence;
-        let attempt = u32::try_from(info.delivered).map_or(Attempt::Unknown, Attempt::Exact);
-        let micros = info.published.unix_timestamp_nanos() / 1_000;
-        let moment = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
-        let message = message(&taken, number.to_string());
-        let (_, acker) = taken.split();
-        self.in_hand
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(number, (Instant::now(), Arc::new(acker)));
-        Ok(Delivery {
-            message,
-            taken: moment,
-            position: None,
-            attempt,
-            settle: Some(Box::new(Unsettled {
-                number,
-                in_hand: Arc::clone(&self.in_hand),
-            })),
-        })
     }
 }
 
@@ -189,10 +220,11 @@ impl Consumer for PullConsumer {
 impl Drop for PullConsumer {
     fn drop(&mut self) {
         self.still_at_it.abort();
+        self.reading.abort();
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         let unsettled = std::mem::take(&mut *in_hand);
         let (link, durable) = (Arc::clone(&self.link), self.durable.clone());
-        let reads = self.reads;
+        let reads = self.reads.load(Ordering::Relaxed);
         // Given back in order, and then the turn; without a runtime both come back when their time is up.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
