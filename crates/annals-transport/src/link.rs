@@ -1,9 +1,11 @@
-//! What every connection to a server needs: a deadline on each answer, and a note of how it fared.
+//! What every connection to a server needs: a deadline on each answer, a note of how it fared, and a place where arrives
+//! what a task reads from it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use annals_core::port::transport::{Health, SubscribeError};
+use annals_core::port::transport::{Delivery, Health, ReceiveError, SubscribeError};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// For connecting and for every answer of a broker.
@@ -71,5 +73,43 @@ pub(crate) async fn within<T, E: std::fmt::Display>(
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_late) => Err(format!("{broker} did not answer within {DEADLINE:?}")),
+    }
+}
+
+/// What a task has read: a delivery, or the end of the subscription.
+pub(crate) type Arrived = Result<Delivery, ReceiveError>;
+
+/// What a task reads from a broker, until a consumer fetches it.
+pub(crate) struct Arriving {
+    broker: &'static str,
+    arriving: mpsc::Receiver<Arrived>,
+}
+
+impl Arriving {
+    /// So many wait here, at most; then the task waits.
+    pub(crate) fn new(broker: &'static str, most: usize) -> (mpsc::Sender<Arrived>, Self) {
+        let (arrived, arriving) = mpsc::channel(most);
+        (arrived, Self { broker, arriving })
+    }
+
+    /// As `Consumer::next` of the port.
+    pub(crate) async fn fetch(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
+        let ended = || ReceiveError::Lost(format!("{} ended the subscription", self.broker));
+        let first = self.arriving.recv().await.ok_or_else(ended)?;
+        let mut deliveries = vec![first?];
+        while deliveries.len() < max
+            && let Ok(next) = self.arriving.try_recv()
+        {
+            match next {
+                Ok(delivery) => deliveries.push(delivery),
+                Err(error) => {
+                    // What was fetched is handed out; the next call meets the end.
+                    tracing::warn!("a subscription of {} ended: {error}", self.broker);
+                    self.arriving.close();
+                    break;
+                }
+            }
+        }
+        Ok(deliveries)
     }
 }

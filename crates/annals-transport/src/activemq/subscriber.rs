@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::convert::message;
 use super::link::{Link, Open, within};
-use crate::link::unavailable;
+use crate::link::{Arrived, Arriving, unavailable};
 
 /// Messages in hand at once, of one topic.
 const CREDIT: u32 = 200;
@@ -66,7 +66,7 @@ async fn attach(
 
 pub(super) async fn open(link: &Link, subscribe: &Subscribe) -> Result<QueueConsumer, SubscribeError> {
     let mut open = link.open().await.map_err(unavailable)?;
-    let (arrived, arriving) = mpsc::channel(WAITING_MAX);
+    let (arrived, arriving) = Arriving::new("ActiveMQ", WAITING_MAX);
     let mut reading = JoinSet::new();
     for topic in &subscribe.topics {
         let credit = CreditMode::Auto(CREDIT);
@@ -79,8 +79,6 @@ pub(super) async fn open(link: &Link, subscribe: &Subscribe) -> Result<QueueCons
         open: Some(open),
     })
 }
-
-type Arrived = Result<Delivery, ReceiveError>;
 
 /// Reads one link until it ends, and says why it did.
 async fn read(mut receiver: Receiver, topic: Topic, arrived: mpsc::Sender<Arrived>) {
@@ -118,38 +116,16 @@ fn now() -> Timestamp {
 
 /// Reads the queues of a group.
 pub(super) struct QueueConsumer {
-    arriving: mpsc::Receiver<Arrived>,
+    arriving: Arriving,
     // The links end with it.
     _reading: JoinSet<()>,
     /// Taken when it is dropped.
     open: Option<Open>,
 }
 
-impl QueueConsumer {
-    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
-        let first = self.arriving.recv().await;
-        let ended = || ReceiveError::Lost("ActiveMQ ended the subscription".into());
-        let mut deliveries = vec![first.ok_or_else(ended)??];
-        while deliveries.len() < max
-            && let Ok(next) = self.arriving.try_recv()
-        {
-            match next {
-                Ok(delivery) => deliveries.push(delivery),
-                Err(error) => {
-                    // What was fetched is handed out; the next call meets the end.
-                    tracing::warn!("a link to ActiveMQ ended: {error}");
-                    self.arriving.close();
-                    break;
-                }
-            }
-        }
-        Ok(deliveries)
-    }
-}
-
 impl Consumer for QueueConsumer {
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
-        Box::pin(self.receive(max))
+        Box::pin(self.arriving.fetch(max))
     }
 }
 

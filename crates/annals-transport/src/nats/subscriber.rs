@@ -24,14 +24,14 @@ use tokio::task::JoinHandle;
 use super::config::{durable, subject};
 use super::convert::message;
 use super::link::{Link, within};
-use crate::link::unavailable;
+use crate::link::{Arrived, Arriving, unavailable};
 
 /// What is in hand for longer, and of which nothing was said meanwhile, is handed out again.
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(6);
 /// So often the server is told that what is in hand is still being worked on.
 const STILL_AT_IT: Duration = Duration::from_secs(2);
 /// Messages in hand at once: two batches of a durable copy, so that one arrives while the other is flushed.
-const PENDING_MAX: i64 = 1_024;
+const PENDING_MAX: usize = 1_024;
 /// Messages asked for at once; one at a time stalls the client for half a minute.
 const PULL: usize = 500;
 
@@ -56,7 +56,7 @@ pub(super) async fn declare(
         ack_wait: ACK_WAIT,
         // Never given up by the server; whoever handles it parks it.
         max_deliver: -1,
-        max_ack_pending: PENDING_MAX,
+        max_ack_pending: PENDING_MAX as i64,
         deliver_policy: DeliverPolicy::All,
         // One of several at a time, or two of them would work on one key at once.
         priority_policy: PriorityPolicy::PinnedClient,
@@ -88,7 +88,7 @@ pub(super) async fn open(link: &Arc<Link>, subscribe: Subscribe) -> Result<PullC
         .messages();
     let stream = within(pulling).await.map_err(unavailable)?;
     let (in_hand, reads) = (InHand::default(), Arc::new(AtomicBool::new(false)));
-    let (arrived, arriving) = mpsc::unbounded_channel();
+    let (arrived, arriving) = Arriving::new("NATS", PENDING_MAX);
     let reading = read(stream, Arc::clone(&in_hand), Arc::clone(&reads), arrived);
     Ok(PullConsumer {
         arriving,
@@ -122,22 +122,15 @@ async fn still_at_it(in_hand: InHand) {
     }
 }
 
-type Arrived = Result<Delivery, ReceiveError>;
-
 /// Reads until the subscription ends, and says why it did. It goes on asking while nobody fetches: whoever does not ask
 /// loses his turn, also while he works on what he has. What waits here is what the server lets be in hand, at most.
-async fn read(
-    mut stream: Stream,
-    in_hand: InHand,
-    reads: Arc<AtomicBool>,
-    arrived: mpsc::UnboundedSender<Arrived>,
-) {
+async fn read(mut stream: Stream, in_hand: InHand, reads: Arc<AtomicBool>, arrived: mpsc::Sender<Arrived>) {
     loop {
         let next = delivery(stream.next().await, &in_hand);
         let ended = next.is_err();
         reads.fetch_or(!ended, Ordering::Relaxed);
         // An error means that nobody listens any more.
-        if arrived.send(next).is_err() || ended {
+        if arrived.send(next).await.is_err() || ended {
             return;
         }
     }
@@ -179,7 +172,7 @@ fn delivery<E: std::fmt::Display>(
 
 /// Reads for a group.
 pub(super) struct PullConsumer {
-    arriving: mpsc::UnboundedReceiver<Arrived>,
+    arriving: Arriving,
     reading: JoinHandle<()>,
     in_hand: InHand,
     still_at_it: JoinHandle<()>,
@@ -189,31 +182,9 @@ pub(super) struct PullConsumer {
     reads: Arc<AtomicBool>,
 }
 
-impl PullConsumer {
-    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
-        let ended = || ReceiveError::Lost("NATS ended the subscription".into());
-        let first = self.arriving.recv().await;
-        let mut deliveries = vec![first.ok_or_else(ended)??];
-        while deliveries.len() < max
-            && let Ok(next) = self.arriving.try_recv()
-        {
-            match next {
-                Ok(delivery) => deliveries.push(delivery),
-                Err(error) => {
-                    // What was fetched is handed out; the next call meets the end.
-                    tracing::warn!("a subscription on NATS ended: {error}");
-                    self.arriving.close();
-                    break;
-                }
-            }
-        }
-        Ok(deliveries)
-    }
-}
-
 impl Consumer for PullConsumer {
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
-        Box::pin(self.receive(max))
+        Box::pin(self.arriving.fetch(max))
     }
 }
 
