@@ -105,9 +105,10 @@ impl Bare for Nats {
     async fn remove_ours(&self, namespace: &str, group: &str, _topic: &Topic) -> Result<()> {
         let stream = self.context().await?.get_stream("annals").await?;
         stream.purge().filter(format!("annals.{namespace}.>")).await?;
-        stream
-            .delete_consumer(&format!("annals-{namespace}_{group}"))
-            .await?;
+        let name = format!("{namespace}.{group}")
+            .replace('_', "__")
+            .replace('.', "_-");
+        stream.delete_consumer(&format!("annals-{name}")).await?;
         Ok(())
     }
 }
