@@ -163,7 +163,7 @@ impl<'a> Outbox<'a> {
         let Page { events, next, .. } = page;
         let messages = events.into_iter().filter_map(|event| message(self.hub, event));
         let messages: Vec<Message> = messages.collect();
-        self.is_open(self.open + messages.len());
+        self.set_open(self.open + messages.len());
         let leaving = leave(self.transport, messages.clone());
         let (outcomes, noted) = tokio::join!(leaving, written(&mut self.note));
         if self.note.is_some() {
@@ -229,11 +229,11 @@ impl<'a> Outbox<'a> {
     fn noted(&mut self, noted: Result<(), String>) -> Result<(), String> {
         self.note = None;
         noted?;
-        self.is_open(self.open);
+        self.set_open(self.open);
         Ok(())
     }
 
-    fn is_open(&mut self, count: usize) {
+    fn set_open(&mut self, count: usize) {
         self.open = count;
         self.progress.in_flight(count);
     }
