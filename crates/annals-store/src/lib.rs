@@ -60,6 +60,7 @@ mod lookup;
 mod mend;
 mod pages;
 mod lend;
+mod merging;
 mod keeper;
 mod opening;
 mod decide;
