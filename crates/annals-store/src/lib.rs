@@ -58,6 +58,8 @@ mod queue;
 mod core;
 mod lookup;
 mod mend;
+mod kept;
+mod straight;
 mod pages;
 mod lend;
 mod merging;
