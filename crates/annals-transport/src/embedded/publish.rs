@@ -69,10 +69,10 @@ impl Publisher {
             || Published::Unknown("not tried, because the outcome of a message before it is unknown".into());
         let mut outcomes: Vec<_> = batch.iter().map(|_| untried()).collect();
         let mut good = Vec::with_capacity(batch.len());
-        for place in 0..batch.len() {
+        for (place, outcome) in outcomes.iter_mut().enumerate() {
             match numbered(batch, place) {
                 Ok(one) => good.push(one),
-                Err(reason) => outcomes[place] = Published::Refused(reason),
+                Err(reason) => *outcome = Published::Refused(reason),
             }
         }
         // The piece to try next is the last.
@@ -91,9 +91,7 @@ impl Publisher {
                 Err(error) => {
                     let outcome = self.outcome(batch, &places, error).await;
                     let unknown = matches!(outcome, Published::Unknown(_));
-                    places
-                        .iter()
-                        .for_each(|place| outcomes[*place] = outcome.clone());
+                    places.iter().for_each(|place| outcomes[*place] = outcome.clone());
                     if unknown {
                         break;
                     }

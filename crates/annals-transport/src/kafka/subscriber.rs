@@ -6,7 +6,7 @@
 //! Invariant: a partition that was taken away is committed as far as it was finished, and settled no more.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use annals_core::port::store::BoxFuture;
@@ -28,6 +28,9 @@ use super::config::{Config, PREFIX};
 use super::convert::message;
 use super::watermark::Watermark;
 use crate::link::DEADLINE;
+
+/// Who leaves a group waits for the broker no longer than this.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 type Partition = (Arc<str>, i32);
 
@@ -205,7 +208,7 @@ impl GroupConsumer {
             record: record.offset(),
             taken: Timestamp::from_micros(taken),
             attempt: 1,
-            reader: self.reader.clone(),
+            reader: self.reader.as_ref().map_or_else(Weak::new, Arc::downgrade),
             watching: self.watching.clone(),
             retry: self.retry.clone(),
         };
@@ -228,16 +231,18 @@ impl Drop for GroupConsumer {
                 .iter()
                 .for_each(|reader| store(&**reader, &partition, watermark.reached()));
         }
-        // Leaving a group waits for the broker.
+        let (left, leaving) = std::sync::mpsc::channel::<()>();
+        // Leaving a group waits for the broker, and for ever where it is gone with a commit on its way.
+        std::thread::spawn(move || {
+            if let Some(reader) = &reader {
+                drop(reader.commit_consumer_state(CommitMode::Async));
+                reader.unsubscribe();
+            }
+            drop((reader, left));
+        });
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn_blocking(move || {
-                if let Some(reader) = &reader {
-                    // To wait for it would be to wait for ever where the broker is gone.
-                    drop(reader.commit_consumer_state(CommitMode::Async));
-                    reader.unsubscribe();
-                }
-                drop(reader);
-            });
+            // A process that ends says goodbye, and ends all the same.
+            runtime.spawn_blocking(move || leaving.recv_timeout(GOODBYE).is_ok());
         }
     }
 }
@@ -248,7 +253,8 @@ struct Unsettled {
     record: i64,
     taken: Timestamp,
     attempt: u32,
-    reader: Option<Arc<Reader>>,
+    /// Gone with its consumer.
+    reader: Weak<Reader>,
     watching: Watching,
     retry: mpsc::UnboundedSender<Delivery>,
 }
@@ -267,12 +273,14 @@ impl Unsettled {
 
     fn finish(&self) -> Result<(), ReceiveError> {
         let lost = || ReceiveError::Lost("the partition of this delivery was taken away".into());
+        // Before the lock, so that it is let go behind it: the last one to let go leaves the group, which takes the lock.
+        let reader = self.reader.upgrade().ok_or_else(lost)?;
         let mut ours = self.watching.ours();
         let (generation, watermark) = ours.watermarks.get_mut(&self.partition).ok_or_else(lost)?;
         if *generation != self.generation {
             return Err(lost());
         }
-        let (Some(reached), Some(reader)) = (watermark.finish(self.record), &self.reader) else {
+        let Some(reached) = watermark.finish(self.record) else {
             return Ok(());
         };
         reader

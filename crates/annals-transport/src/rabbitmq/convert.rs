@@ -43,7 +43,10 @@ pub(super) fn message(delivery: &mut Delivery) -> Message {
         topic: delivery.routing_key.as_str().into(),
         headers: headers.collect(),
         prefixes: &PREFIXES,
-        content_type: properties.content_type().as_ref().map(|kind| kind.as_str().into()),
+        content_type: properties
+            .content_type()
+            .as_ref()
+            .map(|kind| kind.as_str().into()),
         key: None,
         place: Place::named(properties.message_id().as_ref().map(|id| id.as_str())),
         data: Bytes::from(std::mem::take(&mut delivery.data)),

@@ -178,7 +178,10 @@ fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes)
     if !spec.starts_with("1.") {
         return Err(format!("expected CloudEvents 1.0, found specversion {spec:?}"));
     }
-    let (id, source) = (required(found, Attribute::Id)?, required(found, Attribute::Source)?);
+    let (id, source) = (
+        required(found, Attribute::Id)?,
+        required(found, Attribute::Source)?,
+    );
     let event_type = EventType::new(required(found, Attribute::Type)?);
     if !event_type.is_valid() {
         return Err(format!(
@@ -195,7 +198,11 @@ fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes)
         _ => Visibility::Public,
     };
     let ours = found.get(Attribute::Shape).is_some();
-    let occurred = if ours { Attribute::Occurred } else { Attribute::Time };
+    let occurred = if ours {
+        Attribute::Occurred
+    } else {
+        Attribute::Time
+    };
     Ok(NewEvent {
         id: event_id(id, source),
         event_type,
@@ -210,7 +217,10 @@ fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes)
 }
 
 fn metadata(found: &Attributes<'_>, source: &str) -> Result<Metadata, String> {
-    let origin = match (found.get(Attribute::OriginService), parsed(found, Attribute::OriginRecorded)?) {
+    let origin = match (
+        found.get(Attribute::OriginService),
+        parsed(found, Attribute::OriginRecorded)?,
+    ) {
         (Some(service), Some(recorded)) => Some(Origin {
             service: service.into(),
             position: Position::new(parsed(found, Attribute::OriginPosition)?.unwrap_or(0)),

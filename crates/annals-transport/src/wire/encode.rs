@@ -84,10 +84,7 @@ fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata) {
         Attribute::Correlation,
         metadata.correlation.map(|id| id.to_string()),
     );
-    values.may_be(
-        Attribute::Causation,
-        metadata.causation.map(|id| id.to_string()),
-    );
+    values.may_be(Attribute::Causation, metadata.causation.map(|id| id.to_string()));
     values.may_be(Attribute::TraceParent, metadata.trace_parent.as_deref());
     values.may_be(Attribute::Actor, metadata.actor.as_deref());
     values.may_be(Attribute::Topic, metadata.topic.as_deref());

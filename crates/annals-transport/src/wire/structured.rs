@@ -25,7 +25,10 @@ pub fn structured(message: &Message) -> Result<String, String> {
     for (name, value) in attributes {
         object.insert(name.to_owned(), Value::String(value.into_owned()));
     }
-    object.insert(Attribute::ContentType.name().to_owned(), Value::String(content_type.to_owned()));
+    object.insert(
+        Attribute::ContentType.name().to_owned(),
+        Value::String(content_type.to_owned()),
+    );
     let mut line = Value::Object(object).to_string();
     line.pop();
     match as_it_stands(content_type, data) {
