@@ -47,6 +47,15 @@ pub struct Snapshots {
     hopeless: Mutex<Generations<Key, ()>>,
 }
 
+/// What makes a snapshot that is there good enough.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Enough {
+    /// Fewer than so many events came after it.
+    Fewer(u64),
+    /// It stands for everything before this position.
+    Covers(Position),
+}
+
 /// What became of the wish to keep a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
@@ -167,17 +176,17 @@ impl Snapshots {
             };
             let Some(wanted) = wanted else { return };
             // What goes wrong was counted and said.
-            drop(self.keep(&wanted, self.every).await);
+            drop(self.keep(&wanted, Enough::Fewer(self.every)).await);
             tokio::task::yield_now().await;
         }
     }
 
-    /// Keeps a state as it is now, unless fewer than so many events came since the last time.
-    pub(crate) async fn keep(&self, wanted: &Wanted, least: u64) -> Result<Kept, KeepError> {
+    /// Keeps a state as it is now, unless what is kept is enough.
+    pub(crate) async fn keep(&self, wanted: &Wanted, enough: Enough) -> Result<Kept, KeepError> {
         let Some(snapshot) = &wanted.fold.snapshot else {
             return Ok(Kept::Current);
         };
-        let kept = self.write(wanted, snapshot, least).await;
+        let kept = self.write(wanted, snapshot, enough).await;
         match &kept {
             Ok(Kept::Written) => {
                 let (service, model) = (self.service.to_string(), snapshot.name);
@@ -200,7 +209,12 @@ impl Snapshots {
         kept
     }
 
-    async fn write(&self, wanted: &Wanted, snapshot: &AnySnapshot, least: u64) -> Result<Kept, KeepError> {
+    async fn write(
+        &self,
+        wanted: &Wanted,
+        snapshot: &AnySnapshot,
+        enough: Enough,
+    ) -> Result<Kept, KeepError> {
         let (fold, tag, store) = (&wanted.fold, &wanted.tag, &*self.store);
         let end = store.end();
         // A decision does not ask again about what a snapshot stands for.
@@ -220,11 +234,15 @@ impl Snapshots {
         });
         let revision = store.revision(tag.clone(), end).await?;
         let events = revision.map_or(0, |revision| revision.get() + 1);
-        if found.as_ref().is_some_and(|found| found.events == events) {
+        let covers = |end: Position| matches!(enough, Enough::Covers(before) if end >= before);
+        if found
+            .as_ref()
+            .is_some_and(|found| found.events == events || covers(found.folded.end))
+        {
             return Ok(Kept::Current);
         }
         let folded = fold_to(store, fold, tag, found.map(|found| found.folded), end).await?;
-        if folded.newer < least {
+        if matches!(enough, Enough::Fewer(least) if folded.newer < least) {
             return Ok(Kept::Current);
         }
         let json = (snapshot.write)(&folded.state)?;

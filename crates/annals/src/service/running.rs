@@ -195,8 +195,8 @@ impl Service {
 
     /// Keeps a snapshot of every state that has events before a position, of each model that has a
     /// [`Model::SNAPSHOT`]: to be called before the store is truncated there, so that what is still in use works on
-    /// without the archive. Reads the history once, and writes one mark for each key that has newer events than its
-    /// last snapshot. Decisions go on meanwhile.
+    /// without the archive. Reads the history once, and writes a mark for each key whose snapshot is older than that.
+    /// Decisions go on meanwhile.
     ///
     /// # Errors
     /// The store did not answer. What could not be kept for another reason is counted in the answer.
@@ -204,8 +204,29 @@ impl Service {
     /// # Cancel safety
     /// What was written stays. Call it again.
     pub async fn keep_snapshots(&self, before: Position) -> Result<SnapshotsKept, ReadError> {
+        let (mut done, mut from) = (SnapshotsKept::default(), Some(Position::ZERO));
+        while let Some(at) = from {
+            let (kept, next) = self.keep_snapshots_from(at, before).await?;
+            (done, from) = (done.and(kept), next);
+        }
+        Ok(done)
+    }
+
+    /// As [`Service::keep_snapshots`], of one page of events from a position on, with where to go on if there is more: for
+    /// those who have only so much time.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn keep_snapshots_from(
+        &self,
+        from: Position,
+        before: Position,
+    ) -> Result<(SnapshotsKept, Option<Position>), ReadError> {
         let snapshots = &self.inner.decider.snapshots;
-        sweep(&**self.store(), snapshots, &self.inner.folds, before).await
+        sweep(&**self.store(), snapshots, &self.inner.folds, (from, before)).await
     }
 
     /// The kinds of keys of which this service has models, sorted.
