@@ -165,8 +165,24 @@ fn describe_messages() {
     );
 }
 
+fn describe_snapshots() {
+    describe_counter!(
+        "annals_snapshots_written_total",
+        "States that were kept as snapshots, by service and model"
+    );
+    describe_counter!(
+        "annals_snapshots_wrong_total",
+        "Snapshots that were passed over, by service, model and reason; the events were folded instead"
+    );
+    describe_counter!(
+        "annals_snapshots_skipped_total",
+        "States that were not kept, by service, model and reason"
+    );
+}
+
 /// Describes every metric of annals to whatever recorder is installed.
 pub fn describe() {
+    describe_snapshots();
     describe_messages();
     describe_gauge!("annals_build_info", "The version of the running program");
     describe_gauge!(
@@ -197,18 +213,6 @@ pub fn describe() {
         "Time to carry out a command"
     );
     describe_counter!("annals_conflicts_total", "Races that commands lost, by service");
-    describe_counter!(
-        "annals_snapshots_written_total",
-        "States that were kept as snapshots, by service and model"
-    );
-    describe_counter!(
-        "annals_snapshots_wrong_total",
-        "Snapshots that were passed over, by service, model and reason; the events were folded instead"
-    );
-    describe_counter!(
-        "annals_snapshots_skipped_total",
-        "States that were not kept, by service, model and reason"
-    );
     describe_gauge!(
         "annals_subscription_position",
         "Everything before this position is dealt with"

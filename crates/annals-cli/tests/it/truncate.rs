@@ -14,8 +14,10 @@ const EVENTS: usize = 4_000;
 fn imported(data: &Path) -> String {
     let line = |number: usize| {
         let note = format!("{number:06} ").repeat(50);
+        let head =
+            format!(r#""specversion":"1.0","id":"N-{number}","source":"/shop","type":"com.example.sold""#);
         format!(
-            r#"{{"specversion":"1.0","id":"N-{number}","source":"/shop","type":"com.example.sold","subject":"till:{}","data":{{"note":"{note}"}}}}"#,
+            r#"{{{head},"subject":"till:{}","data":{{"note":"{note}"}}}}"#,
             number % 7
         )
     };
@@ -233,10 +235,21 @@ fn articles_live_on_by_their_snapshots_when_their_history_was_archived() {
     };
     let said = gone("/services/stock/events?direction=forward");
     assert!(said.contains("was archived to "), "{said}");
-    // The reservation of an order that is over has no snapshot.
-    let said = gone("/services/stock/entities/order:600000");
+    // The delivery of an archived event has no snapshot: it is over.
+    let past = folder.path().join("past/stock");
+    let set = fs::read_dir(folder.path().join("archive/stock"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    annals_on(&past, &["restore", set.to_str().unwrap()]).ended(0);
+    let first = annals_on(&past, &["export", "-", "--to", "1"]).ended(0).json();
+    let delivery = first["partitionkey"].as_str().unwrap();
+    assert!(delivery.starts_with("delivery:"), "{first}");
+    let said = gone(&format!("/services/stock/entities/{delivery}"));
     assert!(
-        said.contains("Reservation of order:600000 cannot be folded: "),
+        said.contains(&format!("Delivery of {delivery} cannot be folded: ")),
         "{said}"
     );
     assert!(said.ends_with("and its model keeps no snapshots"), "{said}");
