@@ -165,7 +165,17 @@ fn describe_messages() {
     );
 }
 
-fn describe_snapshots() {
+fn describe_decisions() {
+    describe_counter!(
+        "annals_commands_total",
+        "Commands, by service, command and outcome"
+    );
+    describe_histogram!(
+        "annals_command_duration_seconds",
+        Unit::Seconds,
+        "Time to carry out a command"
+    );
+    describe_counter!("annals_conflicts_total", "Races that commands lost, by service");
     describe_counter!(
         "annals_snapshots_written_total",
         "States that were kept as snapshots, by service and model"
@@ -182,7 +192,7 @@ fn describe_snapshots() {
 
 /// Describes every metric of annals to whatever recorder is installed.
 pub fn describe() {
-    describe_snapshots();
+    describe_decisions();
     describe_messages();
     describe_gauge!("annals_build_info", "The version of the running program");
     describe_gauge!(
@@ -203,16 +213,6 @@ pub fn describe() {
         Unit::Seconds,
         "Time of one flush"
     );
-    describe_counter!(
-        "annals_commands_total",
-        "Commands, by service, command and outcome"
-    );
-    describe_histogram!(
-        "annals_command_duration_seconds",
-        Unit::Seconds,
-        "Time to carry out a command"
-    );
-    describe_counter!("annals_conflicts_total", "Races that commands lost, by service");
     describe_gauge!(
         "annals_subscription_position",
         "Everything before this position is dealt with"
