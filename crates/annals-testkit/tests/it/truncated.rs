@@ -1,9 +1,10 @@
 use std::path::Path;
 
 use annals::decide::fold::FoldError;
-use annals::{ExecuteError, LoadError, Service, SnapshotsKept};
+use annals::{ExecuteError, Key, LoadError, Service, SnapshotsKept, World};
+use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
 use annals_core::kind::ErrorKind;
-use annals_core::port::store::{EventStore, ReadError};
+use annals_core::port::store::{Append, EventStore, ReadError};
 use annals_core::position::{Position, Revision};
 use annals_store::{EmbeddedStore, FolderArchive, Options, truncate};
 use tempfile::TempDir;
@@ -225,5 +226,47 @@ async fn a_damaged_snapshot_of_what_was_archived_is_gone_and_said_to_be_damaged(
     assert!(said.ends_with("and its snapshot is damaged"), "{said}");
     pantry.counting.put(crate::pantry::snapshot_key(1), good).await;
     assert_eq!(pantry.content(1).await.unwrap().grams, 2_000);
+    pantry.service.stop().await;
+}
+
+/// A record of a type that the pantry does not know: a command that an older build recorded before it sent it.
+fn order(number: u64) -> NewEvent {
+    NewEvent {
+        id: World::default().event_id(),
+        event_type: EventType::new("baker.order"),
+        version: 1,
+        purpose: Purpose::Command,
+        visibility: Visibility::Private,
+        tags: vec![jar(number).tag().unwrap()],
+        occurred: None,
+        metadata: Metadata::default(),
+        data: "{}".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_type_of_which_all_was_archived_is_in_the_way_only_of_what_has_no_snapshot() {
+    let pantry = OnDisk::new().await;
+    let append = Append {
+        events: vec![order(7)],
+        ..Append::default()
+    };
+    pantry.counting.append(append).await.unwrap();
+    pantry.fill(1, 100).await;
+    let kept = pantry.service.keep_snapshots(Position::MAX).await.unwrap();
+    assert_eq!((kept.written, kept.failed), (1, 0), "{kept:?}");
+    pantry.fill(2, 100).await;
+    pantry.fill(3, 50).await;
+    let (pantry, _) = pantry.truncated(220).await;
+    pantry.fill(1, 2).await;
+    assert_eq!(pantry.content(1).await.unwrap().grams, 1_020);
+    // Of jar 2 and jar 7 it cannot be told what they heard.
+    for number in [2, 7] {
+        let jar = jar(number);
+        let error = pantry.service.execute(Fill { jar, grams: 1 }).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Gone, "{error}");
+    }
+    // Jar 4 is new.
+    pantry.fill(4, 1).await;
     pantry.service.stop().await;
 }
