@@ -12,13 +12,13 @@ use super::table::Root;
 
 const MAGIC: [u8; 8] = *b"annalidx";
 /// The newest format this build reads and the one it writes. A file of any other is made again.
-const FORMAT: u16 = 0;
+const FORMAT: u16 = 1;
 
 /// What the first page says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) stretch: Stretch,
-    /// How often it was made of others.
+    /// How often it was made of others while the store was busy.
     pub(super) level: u8,
     pub(super) pages: u32,
     /// The lowest and the highest id of version 7.
@@ -220,8 +220,10 @@ mod tests {
             assert_eq!(Header::decode(&bytes), Some(header));
             assert_eq!(Header::decode(&bytes[1..]), None);
             assert_eq!(Header::decode(&bytes[..bytes.len() - 1]), None);
-            bytes[8] = 1;
-            assert_eq!(Header::decode(&bytes), None, "a newer format");
+            for other in [FORMAT - 1, FORMAT + 1] {
+                bytes[8..10].copy_from_slice(&other.to_le_bytes());
+                assert_eq!(Header::decode(&bytes), None, "format {other}");
+            }
         }
     }
 }
