@@ -120,7 +120,7 @@ async fn fill(store: &EmbeddedStore, events: u64) -> Outcome<()> {
 
 fn event(number: u64) -> Outcome<NewEvent> {
     let mut random = [0; 10];
-    random[..8].copy_from_slice(&number.to_le_bytes());
+    random[2..].copy_from_slice(&number.to_be_bytes());
     let read = MeterRead {
         meter: Meter(1),
         watts: number % 977,
