@@ -87,6 +87,8 @@ enum Verb {
     Backup(verbs::backup::Backup),
     /// Make the stores of a data folder from a backup
     Restore(verbs::backup::Restore),
+    /// Keep the states of a service's models, before its store is truncated
+    Snapshot(verbs::snapshot::Options),
     /// Move the oldest events of a store to an archive; no node may run on it
     Truncate(verbs::truncate::Options),
     /// Write the events of a store as lines of CloudEvents
@@ -239,6 +241,7 @@ impl Program {
             Verb::Service(verb) => verbs::service::run(verb, session).await,
             Verb::Backup(options) => verbs::backup::run(options, session).await,
             Verb::Restore(options) => verbs::backup::restore(options, session).await,
+            Verb::Snapshot(options) => verbs::snapshot::run(options, session).await,
             Verb::Truncate(options) => verbs::truncate::run(options, session).await,
             Verb::Export(options) => verbs::export::run(options, session).await,
             Verb::Import(options) => verbs::import::run(options, session).await,

@@ -122,6 +122,7 @@ fn set(ident: &Ident) -> TokenStream {
         impl ::annals::event::EventSet for #ident {
             const TYPES: &'static [::annals::core::event::EventType] =
                 &[<Self as ::annals::message::Message>::TYPE];
+            const VERSIONS: &'static [u16] = &[<Self as ::annals::message::Message>::VERSION];
             const DECIDING: &'static [::annals::core::event::EventType] = Self::TYPES;
 
             fn decode(

@@ -81,6 +81,7 @@ fn check_repeats(entries: &[Entry<'_>]) -> Result<()> {
 
 fn set(ident: &Ident, entries: &[Entry<'_>]) -> TokenStream {
     let events = entries.iter().map(|entry| entry.event);
+    let versions = entries.iter().map(|entry| entry.event);
     let deciding = entries
         .iter()
         .filter(|entry| !entry.commutes)
@@ -100,6 +101,7 @@ fn set(ident: &Ident, entries: &[Entry<'_>]) -> TokenStream {
         impl ::annals::event::EventSet for #ident {
             const TYPES: &'static [::annals::core::event::EventType] =
                 &[#(<#events as ::annals::message::Message>::TYPE),*];
+            const VERSIONS: &'static [u16] = &[#(<#versions as ::annals::message::Message>::VERSION),*];
             const DECIDING: &'static [::annals::core::event::EventType] =
                 &[#(<#deciding as ::annals::message::Message>::TYPE),*];
 

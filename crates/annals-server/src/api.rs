@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::observe::{Observed, observe};
 use crate::presence::Shared;
 use crate::state::NodeState;
-use crate::{about, commands, entities, events, health, nodes, openapi, parked, requests, status};
+use crate::{about, commands, entities, events, health, nodes, openapi, parked, requests, snapshots, status};
 
 /// Builds the router of a node.
 pub struct Api {
@@ -157,6 +157,7 @@ impl Api {
                 "/services/{service}/entities/{tag}/history",
                 get(entities::history),
             )
+            .route("/services/{service}/snapshots", post(snapshots::keep))
             .route("/services/{service}/parked", get(parked::parked))
             .route("/services/{service}/parked/{id}/requeue", post(parked::requeue))
             .route("/requests/{correlation}", get(requests::request))

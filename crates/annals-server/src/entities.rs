@@ -238,7 +238,10 @@ fn problem(error: &LoadError) -> Problem {
     use annals::decide::fold::FoldError;
     let detail = error.to_string();
     match error {
-        LoadError::Read(read) | LoadError::Fold(FoldError::Read(read)) => Problem::of(read.kind(), detail),
+        LoadError::Read(read)
+        | LoadError::Fold(FoldError::Read(read) | FoldError::NoSnapshot { source: read, .. }) => {
+            Problem::of(read.kind(), detail)
+        }
         LoadError::Fold(FoldError::Decode { .. }) => Problem::new(&crate::problem::STALE_BUILD, detail),
         _ => Problem::new(&BAD_REQUEST, detail),
     }

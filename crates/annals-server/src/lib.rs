@@ -43,6 +43,7 @@ mod health;
 mod events;
 mod commands;
 mod entities;
+mod snapshots;
 mod parked;
 mod causation;
 mod requests;

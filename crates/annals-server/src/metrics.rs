@@ -165,8 +165,34 @@ fn describe_messages() {
     );
 }
 
+fn describe_decisions() {
+    describe_counter!(
+        "annals_commands_total",
+        "Commands, by service, command and outcome"
+    );
+    describe_histogram!(
+        "annals_command_duration_seconds",
+        Unit::Seconds,
+        "Time to carry out a command"
+    );
+    describe_counter!("annals_conflicts_total", "Races that commands lost, by service");
+    describe_counter!(
+        "annals_snapshots_written_total",
+        "States that were kept as snapshots, by service and model"
+    );
+    describe_counter!(
+        "annals_snapshots_wrong_total",
+        "Snapshots that were passed over, by service, model and reason; the events were folded instead"
+    );
+    describe_counter!(
+        "annals_snapshots_skipped_total",
+        "States that were not kept, by service, model and reason"
+    );
+}
+
 /// Describes every metric of annals to whatever recorder is installed.
 pub fn describe() {
+    describe_decisions();
     describe_messages();
     describe_gauge!("annals_build_info", "The version of the running program");
     describe_gauge!(
@@ -187,16 +213,6 @@ pub fn describe() {
         Unit::Seconds,
         "Time of one flush"
     );
-    describe_counter!(
-        "annals_commands_total",
-        "Commands, by service, command and outcome"
-    );
-    describe_histogram!(
-        "annals_command_duration_seconds",
-        Unit::Seconds,
-        "Time to carry out a command"
-    );
-    describe_counter!("annals_conflicts_total", "Races that commands lost, by service");
     describe_gauge!(
         "annals_subscription_position",
         "Everything before this position is dealt with"

@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 use crate::check::Check;
 use crate::problem::{PartError, Problem, ProblemKind};
 use crate::record::EventBody;
-use crate::{about, commands, entities, events, health, nodes, parked, requests, status};
+use crate::{about, commands, entities, events, health, nodes, parked, requests, snapshots, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use crate::{about, commands, entities, events, health, nodes, parked, requests, 
         commands::call,
         entities::entity,
         entities::history,
+        snapshots::keep,
         parked::parked,
         parked::requeue,
         requests::request,

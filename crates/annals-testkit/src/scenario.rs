@@ -135,6 +135,7 @@ impl Given {
         let mut folded = Folded {
             state: (wanted.fold.empty)(),
             end: Position::ZERO,
+            newer: 0,
         };
         for (at, event) in self
             .events

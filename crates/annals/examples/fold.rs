@@ -176,6 +176,7 @@ fn fold_lent(store: &EmbeddedStore, fold: &Fold, tag: &Tag) -> Outcome<(Folded, 
     let mut folded = Folded {
         state: (fold.empty)(),
         end: Position::ZERO,
+        newer: 0,
     };
     let (mut lent, mut count) = (store.lend(query(fold, tag), Position::ZERO), 0);
     while let Some(event) = lent.next_event()? {

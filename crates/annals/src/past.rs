@@ -10,7 +10,8 @@ use annals_core::tag::{Tag, TagError};
 use annals_core::time::Timestamp;
 use thiserror::Error;
 
-use crate::decide::fold::{FoldError, fold_to};
+use crate::decide::fold::FoldError;
+use crate::decide::snapshots::Snapshots;
 use crate::define::boundary::Fold;
 use crate::define::key::Key;
 use crate::define::model::Model;
@@ -91,14 +92,16 @@ pub enum LoadError {
 #[must_use = "a load does nothing until it is awaited"]
 pub struct Load<M: Model> {
     store: Arc<dyn EventStore>,
+    snapshots: Arc<Snapshots>,
     key: M::Key,
     moment: Moment,
 }
 
 impl<M: Model> Load<M> {
-    pub(crate) fn new(store: Arc<dyn EventStore>, key: M::Key) -> Self {
+    pub(crate) fn new(store: Arc<dyn EventStore>, snapshots: Arc<Snapshots>, key: M::Key) -> Self {
         Self {
             store,
+            snapshots,
             key,
             moment: Moment::Now,
         }
@@ -114,7 +117,10 @@ impl<M: Model> Load<M> {
         let tag = self.key.tag()?;
         let end = self.moment.end(&*self.store).await?;
         let fold = Fold::of::<M>();
-        let folded = fold_to(&*self.store, &fold, &tag, None, end).await?;
+        let mut folded = self.snapshots.fold_to(&fold, &tag, end).await?;
+        if self.moment == Moment::Now {
+            self.snapshots.offer(&fold, &tag, &mut folded);
+        }
         let revision = self.store.revision(tag, end).await?;
         let state = folded.state.downcast::<M>().ok().and_then(Arc::into_inner);
         let state = state.expect("a fold that nobody shares gives its own model");
@@ -150,12 +156,16 @@ pub struct Shown {
 /// As [`LoadError`].
 pub(crate) async fn show(
     store: &dyn EventStore,
+    snapshots: &Snapshots,
     fold: &Fold,
     tag: &Tag,
     moment: Moment,
 ) -> Result<Shown, LoadError> {
     let end = moment.end(store).await?;
-    let folded = fold_to(store, fold, tag, None, end).await?;
+    let mut folded = snapshots.fold_to(fold, tag, end).await?;
+    if moment == Moment::Now {
+        snapshots.offer(fold, tag, &mut folded);
+    }
     let revision = store.revision(tag.clone(), end).await?;
     let model = fold.name.rsplit("::").next().unwrap_or(fold.name).to_owned();
     Ok(Shown {

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use annals::Model;
-use serde::Serialize;
+use annals::{Model, Snapshot};
+use serde::{Deserialize, Serialize};
 
 use crate::facts::{BookFact, BookId, ReaderFact, ReaderId};
 
@@ -35,7 +35,7 @@ impl Model for Book {
 
 // region: reader
 /// What a reader has at home, and how often we had to write.
-#[derive(Debug, Default, Clone, PartialEq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reader {
     /// Books at home.
     pub books: BTreeSet<BookId>,
@@ -46,6 +46,7 @@ pub struct Reader {
 impl Model for Reader {
     type Key = ReaderId;
     type Event = ReaderFact;
+    const SNAPSHOT: Option<Snapshot<Self>> = Some(Snapshot::named("reader", 1));
 
     fn apply(&mut self, event: &ReaderFact) {
         match event {

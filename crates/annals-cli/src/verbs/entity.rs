@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::change::{Change, changes, leaves, plain};
 use crate::client::{Client, encode};
 use crate::event::{Event, clock};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::filter::tag;
 use crate::identity;
@@ -133,7 +134,7 @@ async fn show(mut show: Show, client: &Client, session: &mut Session) -> Result<
     show.at = show.at.filter(|at| *at != Moment::Back(0));
     let status = Status::of(client).await?;
     let services = status.with_kind(show.entity.kind(), show.service.as_deref())?;
-    let mut found = Vec::new();
+    let (mut found, mut gone) = (Vec::new(), None);
     for service in &services {
         let path = path_of(service, &show.entity);
         let at = match &show.at {
@@ -144,12 +145,23 @@ async fn show(mut show: Show, client: &Client, session: &mut Session) -> Result<
             None => String::new(),
         };
         // A service that has models of this kind and no event of this very thing has nothing to say.
-        if let Some(entity) = client.find::<Entity>(&format!("{path}{at}")).await? {
-            found.push(Entity {
+        match client.get::<Entity>(&format!("{path}{at}")).await {
+            Ok(entity) => found.push(Entity {
                 service: service.clone(),
                 ..entity
-            });
+            }),
+            Err(failure) if failure.code.as_deref() == Some("gone") => {
+                session
+                    .notes
+                    .note(&format!("note: {service} cannot say: {failure}"));
+                gone = gone.or(Some(failure));
+            }
+            Err(failure) if failure.exit == Exit::NotFound => {}
+            Err(failure) => return Err(failure),
         }
+    }
+    if let (Some(gone), true) = (gone, found.is_empty()) {
+        return Err(gone);
     }
     if found.is_empty() {
         let then = show.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();

@@ -8,6 +8,7 @@ pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod verify;
 pub(crate) mod backup;
+pub(crate) mod snapshot;
 pub(crate) mod truncate;
 pub(crate) mod export;
 pub(crate) mod import;

@@ -12,12 +12,15 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::folder::{self, StoreFolder};
+use crate::identity;
 use crate::moment::Moment;
 use crate::session::Session;
 
 /// The mark space of subscriptions, and the one in which the embedded broker keeps its groups.
 const CHECKPOINTS: &str = "checkpoint";
 const GROUPS: &str = "group";
+/// Subscriptions that read a broker: what they have come to is no position of this store.
+const OF_A_BROKER: [&str; 2] = ["inbox", "recorder"];
 
 /// What goes where.
 #[derive(Debug, Args)]
@@ -63,6 +66,9 @@ async fn nobody_is_behind(store: &EmbeddedStore, before: Position) -> Result<(),
         );
     }
     for (key, value) in store.marks(CHECKPOINTS, "").await? {
+        if OF_A_BROKER.contains(&key.name.as_str()) {
+            continue;
+        }
         let reached = std::str::from_utf8(&value)
             .ok()
             .and_then(|text| text.parse().ok());
@@ -147,6 +153,11 @@ fn told(store: &StoreFolder, done: &Truncated, session: &mut Session) -> Result<
         done.bytes.to_string(),
         done.archive.clone(),
     ];
+    session.notes.note(&format!(
+        "note: what has events before {} is refused, unless `{} snapshot` kept its state before",
+        done.boundary,
+        identity::name()
+    ));
     session.out.rows(
         [
             "STORE",

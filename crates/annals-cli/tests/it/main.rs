@@ -25,3 +25,5 @@ mod histories;
 mod carry;
 /// Backups of a node at work.
 mod backup;
+/// The oldest events moved to an archive.
+mod truncate;

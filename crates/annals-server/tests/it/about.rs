@@ -145,6 +145,7 @@ async fn openapi_describes_every_route_with_its_problems() {
     }
     for path in [
         "/services/{service}/commands/{command}",
+        "/services/{service}/snapshots",
         "/services/{service}/parked/{id}/requeue",
     ] {
         assert!(paths[path]["post"]["operationId"].is_string(), "{path}");

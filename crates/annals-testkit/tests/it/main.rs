@@ -28,5 +28,11 @@ mod crash;
 mod projections;
 /// The relay against a broker that answers as it was told.
 mod relay;
+/// A pantry: one model that keeps snapshots, on a store that counts what is read.
+mod pantry;
+/// Snapshots: the same state with them and without, whatever is wrong with them.
+mod snapshots;
+/// A service whose oldest events were archived: what works on with snapshots, and what is told that it is gone.
+mod truncated;
 /// The school on stores in a folder, with the machine's clock and several threads.
 mod on_disk;

@@ -36,6 +36,11 @@ impl<K: Hash + Eq, V> Generations<K, V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }
 
+    /// Whether there is one.
+    pub fn holds(&self, key: &K) -> bool {
+        self.young.contains_key(key) || self.old.contains_key(key)
+    }
+
     /// Puts an entry in.
     pub fn put(&mut self, key: K, value: V) {
         if self.young.len() >= self.half {
@@ -66,6 +71,8 @@ pub struct Folded {
     pub state: AnyState,
     /// Everything before this position that matches is in it.
     pub end: Position,
+    /// How many events were folded since its snapshot, or since the beginning where it was not begun at one.
+    pub newer: u64,
 }
 
 /// The states that decisions of one service start from.

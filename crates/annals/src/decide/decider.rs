@@ -20,6 +20,7 @@ use crate::decide::errand::{Errand, How};
 use crate::decide::journal::{Entry, Journal};
 use crate::decide::lanes::Lanes;
 use crate::decide::outcome::{Answer, AnyRefusal, Done, ExecuteError, FirstAnswer};
+use crate::decide::snapshots::Snapshots;
 use crate::decide::stale::KnownTypes;
 use crate::decide::together::{Batch, Decided};
 use crate::define::command::Decide;
@@ -47,8 +48,9 @@ pub struct Counters {
 pub struct Decider {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) recording: Recording,
-    pub(crate) known: KnownTypes,
+    pub(crate) known: Arc<KnownTypes>,
     pub(crate) cache: StateCache,
+    pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) lanes: Lanes,
     pub(crate) journal: Option<Journal>,
     pub(crate) counters: Counters,
@@ -187,7 +189,7 @@ impl Decider {
     }
 
     async fn attempt<C: Decide>(&self, errands: &[Errand<C>], attempt: u32) -> Tried<C> {
-        let mut batch = Batch::new(&*self.store, &self.recording, &self.cache);
+        let mut batch = Batch::new(&*self.store, &self.recording, &self.cache, &self.snapshots);
         let mut decided = Vec::with_capacity(errands.len());
         for errand in errands {
             decided.push(match self.before(errand, batch.end).await {

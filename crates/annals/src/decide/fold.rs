@@ -30,6 +30,19 @@ pub enum FoldError {
         /// What is wrong with it.
         source: DecodeError,
     },
+    /// Events that it needs were archived, and no snapshot stands for them. Restore the archive and ask there, or fold
+    /// it there and keep a snapshot before the store is truncated again.
+    #[error("{model} of {tag} cannot be folded: {source}, and {why}")]
+    NoSnapshot {
+        /// Which model.
+        model: &'static str,
+        /// Whose events.
+        tag: Tag,
+        /// What became of its snapshot.
+        why: &'static str,
+        /// Where the events are; always [`ReadError::Gone`].
+        source: ReadError,
+    },
 }
 
 /// Folds on from what there is to a position.
@@ -46,6 +59,7 @@ pub async fn fold_to(
     let mut folded = from.unwrap_or_else(|| Folded {
         state: (fold.empty)(),
         end: Position::ZERO,
+        newer: 0,
     });
     while folded.end < to {
         let query = Query::any(vec![QueryItem::of(fold.types, tag.clone())]);
@@ -88,6 +102,7 @@ pub fn apply(
     match applied {
         Ok(applied) => {
             assert!(applied, "a state is folded only while nobody else holds it");
+            folded.newer += 1;
             Ok(())
         }
         Err(source) => Err(FoldError::Decode {

@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::decide::fold::FoldError;
 use crate::define::command::Refusal;
 use crate::define::event::EncodeError;
+use crate::ground::hash::fnv;
 
 /// A command was carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +148,8 @@ impl<R: Refusal> ExecuteError<R> {
             Self::KeyReused { .. } | Self::IdempotencyKey { .. } | Self::Key { .. } | Self::Encode(_) => {
                 ErrorKind::Invalid
             }
-            Self::Fold(FoldError::Read(read)) | Self::Read(read) => read.kind(),
+            Self::Fold(FoldError::Read(read) | FoldError::NoSnapshot { source: read, .. })
+            | Self::Read(read) => read.kind(),
             Self::Fold(FoldError::Decode { .. }) => ErrorKind::Unavailable,
             Self::Append(append) => append.kind(),
         }
@@ -213,13 +215,9 @@ pub(crate) enum Answer {
     Refused(AnyRefusal),
 }
 
-/// FNV-1a, 128 bits: tells commands under one key apart; no protection against intent is needed there.
+/// Tells commands under one key apart; no protection against intent is needed there.
 pub(crate) fn fingerprint(name: &str, data: &[u8]) -> String {
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    let bytes = name.bytes().chain([0]).chain(data.iter().copied());
-    let hash = bytes.fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
-    format!("{hash:032x}")
+    format!("{:032x}", fnv(&[name.as_bytes(), &[0], data]))
 }
 
 #[cfg(test)]

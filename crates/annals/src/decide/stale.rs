@@ -8,6 +8,7 @@ use annals_core::port::store::{EventStore, Read, ReadError};
 use annals_core::position::Position;
 use annals_core::query::{Query, QueryItem};
 
+use crate::decide::snapshot;
 use crate::define::boundary::Wanted;
 
 /// The event types of this build, and those of the store that it does not know.
@@ -67,9 +68,15 @@ impl KnownTypes {
                 continue;
             }
             let query = Query::any(vec![QueryItem::of(types, wanted.tag.clone())]);
-            let page = store
-                .read(Read::new(query, Position::ZERO).to(to).limit(1))
-                .await?;
+            let read = Read::new(query, Position::ZERO).to(to).limit(1);
+            let page = match store.read(read.clone()).await {
+                // Whoever kept a snapshot of it asked about what was archived.
+                Err(ReadError::Gone { boundary, .. }) if stands(store, wanted, to).await => {
+                    let from = boundary;
+                    store.read(Read { from, ..read }).await?
+                }
+                page => page?,
+            };
             if let Some(event) = page.events.into_iter().next() {
                 return Ok(Some(event.event.event_type));
             }
@@ -96,12 +103,23 @@ impl KnownTypes {
     }
 }
 
-/// Commands that were recorded before they were sent change no state; only events count.
+/// Whether a snapshot of this build's model stands for what was archived.
+async fn stands(store: &dyn EventStore, wanted: &Wanted, to: Position) -> bool {
+    let found = snapshot::find(store, &wanted.fold, &wanted.tag, to).await;
+    found.is_ok_and(|found| found.is_some())
+}
+
+/// Commands that were recorded before they were sent change no state; only events count. What can no longer be told, because
+/// all of the type were archived, counts as well.
 async fn is_event(store: &dyn EventStore, event_type: &EventType) -> Result<bool, ReadError> {
-    let query = Query::types(vec![event_type.clone()]);
-    let page = store.read(Read::new(query, Position::ZERO).limit(1)).await?;
-    Ok(page
-        .events
-        .first()
-        .is_some_and(|event| event.purpose == Purpose::Event))
+    let read = Read::new(Query::types(vec![event_type.clone()]), Position::ZERO).limit(1);
+    let (page, otherwise) = match store.read(read.clone()).await {
+        Err(ReadError::Gone { boundary, .. }) => {
+            let from = boundary;
+            (store.read(Read { from, ..read }).await?, true)
+        }
+        page => (page?, false),
+    };
+    let first = page.events.first();
+    Ok(first.map_or(otherwise, |event| event.purpose == Purpose::Event))
 }

@@ -19,6 +19,7 @@ use crate::decide::cache::{Folded, StateCache};
 use crate::decide::errand::Errand;
 use crate::decide::fold::{FoldError, Step, apply, fold_to};
 use crate::decide::outcome::{Answer, AnyRefusal, Done, ExecuteError};
+use crate::decide::snapshots::Snapshots;
 use crate::define::boundary::{Boundary, Fold, States, Wanted};
 use crate::define::command::{Decide, Refusal};
 use crate::define::context::Context;
@@ -46,6 +47,7 @@ pub(crate) struct Batch<'a> {
     store: &'a dyn EventStore,
     recording: &'a Recording,
     cache: &'a StateCache,
+    snapshots: &'a Snapshots,
     pub(crate) end: Position,
     held: BTreeMap<Tag, Vec<Held>>,
     pending: BTreeMap<Tag, Vec<usize>>,
@@ -53,13 +55,19 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(store: &'a dyn EventStore, recording: &'a Recording, cache: &'a StateCache) -> Self {
+    pub(crate) fn new(
+        store: &'a dyn EventStore,
+        recording: &'a Recording,
+        cache: &'a StateCache,
+        snapshots: &'a Snapshots,
+    ) -> Self {
         let end = store.end();
         let (held, pending) = (BTreeMap::new(), BTreeMap::new());
         Self {
             store,
             recording,
             cache,
+            snapshots,
             end,
             held,
             pending,
@@ -178,7 +186,10 @@ impl<'a> Batch<'a> {
                 .cache
                 .take(model, tag)
                 .filter(|cached| cached.end <= self.end);
-            let folded = fold_to(self.store, &wanted.fold, tag, cached, self.end).await?;
+            let folded = match cached {
+                Some(cached) => fold_to(self.store, &wanted.fold, tag, Some(cached), self.end).await?,
+                None => self.snapshots.fold_to(&wanted.fold, tag, self.end).await?,
+            };
             let mut held = Held {
                 fold: wanted.fold,
                 folded,
@@ -225,6 +236,7 @@ impl<'a> Batch<'a> {
                 }
                 if held.folded.end != Position::MAX {
                     held.folded.end = end;
+                    self.snapshots.offer(&held.fold, &tag, &mut held.folded);
                     self.cache.put(held.fold.model, tag.clone(), held.folded);
                 }
             }

@@ -52,6 +52,8 @@ pub struct Fold {
     pub kind: &'static str,
     /// The types it folds.
     pub types: &'static [EventType],
+    /// The newest version of each.
+    pub versions: &'static [u16],
     /// The types a decision depends on.
     pub deciding: &'static [EventType],
     /// Types that decisions may ignore although this build does not know them.
@@ -62,6 +64,21 @@ pub struct Fold {
     pub apply: fn(&mut AnyState, &EventType, u16, &[u8]) -> Result<bool, DecodeError>,
     /// The state as JSON.
     pub show: fn(&AnyState) -> serde_json::Value,
+    /// How its states are kept as snapshots, if they are.
+    pub snapshot: Option<AnySnapshot>,
+}
+
+/// How states of one model are kept as snapshots, whatever its type.
+#[derive(Clone, Copy)]
+pub struct AnySnapshot {
+    /// The name they are kept under.
+    pub name: &'static str,
+    /// The version that whoever wrote the model gave to its state.
+    pub version: u32,
+    /// A state as JSON; an error says why it would not come back the same.
+    pub write: fn(&AnyState) -> Result<Vec<u8>, serde_json::Error>,
+    /// The state again.
+    pub read: fn(&[u8]) -> Result<AnyState, serde_json::Error>,
 }
 
 impl Fold {
@@ -72,13 +89,35 @@ impl Fold {
             name: std::any::type_name::<M>(),
             kind: M::Key::KIND,
             types: M::Event::TYPES,
+            versions: M::Event::VERSIONS,
             deciding: M::Event::DECIDING,
             ignored: M::IGNORED,
             empty: || Arc::new(M::default()),
             apply: apply::<M>,
             show: show::<M>,
+            snapshot: M::SNAPSHOT.map(|snapshot| AnySnapshot {
+                name: snapshot.name,
+                version: snapshot.version,
+                write: write::<M>,
+                read: read::<M>,
+            }),
         }
     }
+}
+
+/// Writes a state that can be read again. A number that is none, for one, would not come back.
+fn write<M: Model>(state: &AnyState) -> Result<Vec<u8>, serde_json::Error> {
+    let whole = serde_json::to_value(state.downcast_ref::<M>())?;
+    let json = serde_json::to_vec(&state.downcast_ref::<M>())?;
+    match show::<M>(&read::<M>(&json)?) == whole {
+        true => Ok(json),
+        false => Err(serde::ser::Error::custom("it does not come back the same")),
+    }
+}
+
+fn read<M: Model>(json: &[u8]) -> Result<AnyState, serde_json::Error> {
+    let snapshot = M::SNAPSHOT.ok_or_else(|| serde::de::Error::custom("its model keeps none"))?;
+    (snapshot.read)(json).map(|state| Arc::new(state) as AnyState)
 }
 
 fn apply<M: Model>(

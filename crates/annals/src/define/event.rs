@@ -37,6 +37,8 @@ pub trait Event: Message {
 pub trait EventSet: Sized + Send + Sync + 'static {
     /// The types in the set.
     const TYPES: &'static [EventType];
+    /// The newest version of each of them, in the same order: whoever folded other ones knew another set.
+    const VERSIONS: &'static [u16];
     /// Those of them that a decision depends on.
     const DECIDING: &'static [EventType];
 

@@ -22,6 +22,7 @@ use crate::decide::cache::StateCache;
 use crate::decide::decider::{Counters, Decider};
 use crate::decide::journal::Journal;
 use crate::decide::lanes::Lanes;
+use crate::decide::snapshots::Snapshots;
 use crate::decide::stale::KnownTypes;
 use crate::define::boundary::{Boundary, Fold};
 use crate::define::command::Decide;
@@ -47,6 +48,8 @@ use crate::service::running::{Follows, Inner, Service, View};
 
 /// States kept for decisions unless [`ServiceBuilder::states_max`] says otherwise.
 const STATES_MAX: usize = 65_536;
+/// Events after which a state is kept again unless [`ServiceBuilder::snapshots_every`] says otherwise.
+const SNAPSHOTS_EVERY: u64 = 1_000;
 /// Requeue requests that may wait.
 const REQUEUES_MAX: usize = 1_024;
 
@@ -84,6 +87,9 @@ pub enum StartError {
     /// A name that cannot be used.
     #[error("{0:?} is no name for a service or process: letters, digits, `_`, `-` and `.`, at least one")]
     Name(String),
+    /// Two models keep their snapshots under one name. Give them different ones.
+    #[error("{0} and {1} keep their snapshots under one name, {2:?}")]
+    Snapshots(&'static str, &'static str, &'static str),
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -109,6 +115,7 @@ pub struct ServiceBuilder {
     remembered: Option<Duration>,
     backoff: Backoff,
     states_max: usize,
+    snapshots_every: u64,
     records: Option<Vec<Topic>>,
     names: Vec<String>,
 }
@@ -135,6 +142,7 @@ impl Service {
             remembered: None,
             backoff: Backoff::default(),
             states_max: STATES_MAX,
+            snapshots_every: SNAPSHOTS_EVERY,
             records: None,
         }
     }
@@ -287,6 +295,15 @@ impl ServiceBuilder {
         self
     }
 
+    /// How many events may be folded behind a snapshot, or the beginning, before another one is written; at least 1, and
+    /// 1,000 unless said. Only models that have a [`Model::SNAPSHOT`] keep any. `u64::MAX`: none but those that
+    /// [`Service::keep_snapshots`] writes.
+    #[must_use]
+    pub fn snapshots_every(mut self, events: u64) -> Self {
+        self.snapshots_every = events;
+        self
+    }
+
     fn folds_with(&mut self, fold: Fold) {
         self.known.extend(fold.types.iter().cloned());
         self.copied.extend(fold.types.iter().cloned());
@@ -327,11 +344,19 @@ impl ServiceBuilder {
             backoff: self.backoff,
         };
         let timers = Timers::load(&hub).await?;
+        let known = Arc::new(KnownTypes::new(self.known.iter().cloned()));
+        let (snapshots, to_write) = Snapshots::new(
+            self.name.clone(),
+            Arc::clone(&store),
+            Arc::clone(&known),
+            self.snapshots_every,
+        );
         let decider = Arc::new(Decider {
             store,
             recording,
-            known: KnownTypes::new(self.known.iter().cloned()),
+            known,
             cache: StateCache::new(self.states_max),
+            snapshots: Arc::clone(&snapshots),
             lanes: Lanes::default(),
             journal: place.journal.clone(),
             counters: Counters::default(),
@@ -339,10 +364,13 @@ impl ServiceBuilder {
             combiners: Mutex::default(),
         });
         let (requeue, requeued) = mpsc::channel(REQUEUES_MAX);
-        let (runners, tasks) = match self.records.take() {
+        let (runners, mut tasks) = match self.records.take() {
             Some(topics) => record(&hub, &place.transport, topics),
             None => self.run(&hub, &place.transport, &decider, &timers, requeued),
         };
+        if self.folds.iter().any(|fold| fold.snapshot.is_some()) {
+            tasks.spawn(snapshots.run(to_write, hub.stop.clone()));
+        }
         let callers = self
             .callers
             .into_iter()
@@ -375,6 +403,15 @@ impl ServiceBuilder {
         };
         if let Some(bad) = self.names.iter().find(|name| !is_name(name)) {
             return Err(StartError::Name(bad.clone()));
+        }
+        let named = |fold: &Fold| fold.snapshot.map(|snapshot| snapshot.name);
+        for (at, fold) in self.folds.iter().enumerate() {
+            let earlier = self.folds[..at]
+                .iter()
+                .find(|earlier| named(earlier) == named(fold));
+            if let (Some(name), Some(earlier)) = (named(fold), earlier) {
+                return Err(StartError::Snapshots(earlier.name, fold.name, name));
+            }
         }
         let can = place.transport.capabilities();
         let needs = match &self.records {

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::decide::decider::Decider;
 use crate::decide::errand::How;
 use crate::decide::outcome::{Done, ExecuteError};
+use crate::decide::sweep::{SnapshotsKept, sweep};
 use crate::define::boundary::Fold;
 use crate::define::command::Decide;
 use crate::define::context::Request;
@@ -175,7 +176,8 @@ impl Service {
 
     /// The state of a key, now or at any moment: `service.load::<Order>(&id).at(yesterday).await?`.
     pub fn load<M: Model>(&self, key: &M::Key) -> Load<M> {
-        Load::new(Arc::clone(self.store()), key.clone())
+        let snapshots = Arc::clone(&self.inner.decider.snapshots);
+        Load::new(Arc::clone(self.store()), snapshots, key.clone())
     }
 
     /// The states of a tag as JSON, one for each model of this service with keys of that kind.
@@ -185,9 +187,46 @@ impl Service {
     pub async fn show(&self, tag: &Tag, moment: Moment) -> Result<Vec<Shown>, LoadError> {
         let mut shown = Vec::new();
         for fold in self.inner.folds.iter().filter(|fold| fold.kind == tag.kind()) {
-            shown.push(show(&**self.store(), fold, tag, moment).await?);
+            let snapshots = &*self.inner.decider.snapshots;
+            shown.push(show(&**self.store(), snapshots, fold, tag, moment).await?);
         }
         Ok(shown)
+    }
+
+    /// Keeps a snapshot of every state that has events before a position, of each model that has a
+    /// [`Model::SNAPSHOT`]: to be called before the store is truncated there, so that what is still in use works on
+    /// without the archive. Reads the history once, and writes a mark for each key whose snapshot is older than that.
+    /// Decisions go on meanwhile.
+    ///
+    /// # Errors
+    /// The store did not answer. What could not be kept for another reason is counted in the answer.
+    ///
+    /// # Cancel safety
+    /// What was written stays. Call it again.
+    pub async fn keep_snapshots(&self, before: Position) -> Result<SnapshotsKept, ReadError> {
+        let (mut done, mut from) = (SnapshotsKept::default(), Some(Position::ZERO));
+        while let Some(at) = from {
+            let (kept, next) = self.keep_snapshots_from(at, before).await?;
+            (done, from) = (done.and(kept), next);
+        }
+        Ok(done)
+    }
+
+    /// As [`Service::keep_snapshots`], of one page of events from a position on, with where to go on if there is more: for
+    /// those who have only so much time.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn keep_snapshots_from(
+        &self,
+        from: Position,
+        before: Position,
+    ) -> Result<(SnapshotsKept, Option<Position>), ReadError> {
+        let snapshots = &self.inner.decider.snapshots;
+        sweep(&**self.store(), snapshots, &self.inner.folds, (from, before)).await
     }
 
     /// The kinds of keys of which this service has models, sorted.

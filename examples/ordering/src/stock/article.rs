@@ -1,6 +1,6 @@
 //! The facts of the warehouse and the models that fold them. They stay inside the service.
 
-use annals::{Event, Events, Model};
+use annals::{Event, Events, Model, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::keys::{CorrectionId, DeliveryId, OrderId, ReturnId, Sku};
@@ -94,8 +94,8 @@ pub enum StockFact {
     Corrected(StockCorrected),
 }
 
-/// How many pieces of an article are free.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// How many pieces of an article are free. Orders come to an end and may be archived; an article goes on, so its state is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stock {
     /// Below zero when a count found less than was promised.
     pub left: i64,
@@ -104,6 +104,7 @@ pub struct Stock {
 impl Model for Stock {
     type Key = Sku;
     type Event = StockFact;
+    const SNAPSHOT: Option<Snapshot<Self>> = Some(Snapshot::named("stock", 1));
 
     fn apply(&mut self, event: &StockFact) {
         self.left += match event {
