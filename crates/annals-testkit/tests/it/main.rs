@@ -28,5 +28,7 @@ mod crash;
 mod projections;
 /// The relay against a broker that answers as it was told.
 mod relay;
+/// The bugs that these must find.
+mod bugs;
 /// The school on stores in a folder, with the machine's clock and several threads.
 mod on_disk;
