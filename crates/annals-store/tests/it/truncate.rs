@@ -605,3 +605,43 @@ fn every_flipped_byte_of_what_is_carried_is_seen() {
     let refused = open(&disk).unwrap_err();
     assert!(matches!(refused, OpenError::Corrupt(_)), "{refused}");
 }
+
+#[test]
+fn what_may_lie_before_the_boundary_is_asked_for_each_item_of_a_query() {
+    let (disk, _, boundary) = twins(&[200]);
+    let store = open(&disk).unwrap();
+    let (old, new) = (order(1), order(boundary / 20 + 1));
+    let item = |query: &Query| query.items()[0].clone();
+    let of_type = |names: &[&'static str]| {
+        Query::types(
+            names
+                .iter()
+                .map(|name| EventType::from_static(name))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let either = Query::any(vec![item(&old), item(&new)]);
+    assert_eq!(boundary_of(&read(&store, &either, 0).unwrap_err()), boundary);
+    let either = Query::any(vec![item(&new), item(&old)]);
+    assert_eq!(boundary_of(&read(&store, &either, 0).unwrap_err()), boundary);
+    assert!(!read(&store, &new, 0).unwrap().is_empty());
+    // One type that was archived is enough, wherever it stands.
+    for names in [["order.placed", "none.such"], ["none.such", "order.placed"]] {
+        let gone = read(&store, &of_type(&names), 0).unwrap_err();
+        assert_eq!(boundary_of(&gone), boundary);
+    }
+    assert_eq!(read(&store, &of_type(&["none.such", "nor.this"]), 0).unwrap(), []);
+}
+
+#[test]
+fn a_truncated_store_without_its_segments_is_damaged_and_not_empty() {
+    let (disk, _, _) = twins(&[60]);
+    for name in disk.list(dir()).unwrap() {
+        if name.ends_with(".seg") {
+            disk.remove(&dir().join(name)).unwrap();
+        }
+    }
+    let refused = open(&disk).unwrap_err();
+    assert!(matches!(refused, OpenError::Corrupt(_)), "{refused}");
+    assert!(refused.to_string().contains("where the log begins"), "{refused}");
+}
