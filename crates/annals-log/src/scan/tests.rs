@@ -213,6 +213,41 @@ fn a_survey_tells_the_first_frame_and_the_last_byte_of_all_it_read() {
 }
 
 #[test]
+fn where_no_segment_is_nothing_is_read_and_a_hint_does_nothing() {
+    let (_, log, _) = filled(64 << 10, &[&[500]]);
+    let nowhere = Place {
+        segment: 7,
+        at: FIRST_FRAME,
+    };
+    log.reader.hint(nowhere, 100);
+    assert!(log.reader.first_frame(7).unwrap().is_none());
+    assert_eq!(log.reader.first_frame(0).unwrap().unwrap().header.number, 0);
+    let read = log.reader.bytes(nowhere, 1);
+    assert!(
+        matches!(read, Err(ReadError::NotDurable { segment: 7, .. })),
+        "{read:?}"
+    );
+}
+
+#[test]
+fn a_blank_header_before_other_segments_is_damage_and_not_an_unfinished_segment() {
+    let (disk, log, _) = filled(4 << 10, &[&[2_000], &[2_000], &[2_000], &[2_000]]);
+    assert!(log.reader.segments() > 2);
+    drop(log);
+    let path = crate::segment::path_of(Path::new("log"), 0);
+    let file = disk.open(&path, Access::Write).unwrap();
+    file.write_at(&[0; FIRST_FRAME as usize], 0).unwrap();
+    let refused = open(
+        Arc::new(disk),
+        Path::new("log"),
+        options(4 << 10),
+        &mut |_| Ok(()),
+    )
+    .unwrap_err();
+    assert!(refused.to_string().contains("zeros before other"), "{refused}");
+}
+
+#[test]
 fn a_walk_from_any_byte_begins_with_the_frame_that_holds_it() {
     const BIG: usize = 600 << 10;
     let frames: Vec<&[usize]> = [&[300][..], &[BIG, 20], &[1; 50], &[BIG], &[5]].repeat(3);

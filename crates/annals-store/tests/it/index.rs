@@ -538,6 +538,29 @@ fn files_that_are_gone_are_looked_for_again_and_in_the_end_done_without() {
 }
 
 #[test]
+fn many_terms_make_a_file_though_there_are_few_events() {
+    let files_with = |part_entries_max: usize| {
+        let disk = SimDisk::new(1);
+        let options = Options {
+            index: IndexOptions {
+                part_events_max: 1_000,
+                part_entries_max,
+                ..IndexOptions::default()
+            },
+            ..options()
+        };
+        let store = EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), options).unwrap();
+        for group in groups(100) {
+            append(&store, group).unwrap();
+        }
+        check(&store, &Model::of(&groups(100)), "by terms");
+        store.stats().index_files
+    };
+    assert_eq!(files_with(10_000), 0);
+    assert!(files_with(20) > 2);
+}
+
+#[test]
 fn what_is_none_of_the_index_stays_in_its_folder() {
     let (disk, groups) = filled(200);
     let foreign = folder().join("notes.txt");

@@ -634,6 +634,34 @@ fn what_may_lie_before_the_boundary_is_asked_for_each_item_of_a_query() {
 }
 
 #[test]
+fn a_tag_that_was_not_archived_is_known_before_the_boundary_too() {
+    let (disk, _, boundary) = twins(&[200]);
+    let store = open(&disk).unwrap();
+    let revision = |number: u64| {
+        let tag = Tag::of("order", number).unwrap();
+        ready(store.revision(tag, Position::new(boundary - 5)))
+    };
+    assert_eq!(revision(boundary / 20 + 1).unwrap(), None);
+    assert_eq!(boundary_of(&revision(1).unwrap_err()), boundary);
+}
+
+#[test]
+fn a_segment_left_behind_by_an_interrupted_truncation_is_no_finding() {
+    let (disk, whole, boundary) = twins(&[200]);
+    let first = "0000000000.seg";
+    assert!(disk.content(&dir().join(first)).is_none());
+    disk.place(&dir().join(first), &whole.content(&dir().join(first)).unwrap());
+    let report = verify_on(Arc::new(disk.clone()), dir()).unwrap();
+    assert_eq!(report.findings, []);
+    let store = open(&disk).unwrap();
+    assert_eq!(
+        boundary_of(&read(&store, &Query::all(), 0).unwrap_err()),
+        boundary
+    );
+    assert!(disk.content(&dir().join(first)).is_none(), "it is taken away");
+}
+
+#[test]
 fn a_truncated_store_without_its_segments_is_damaged_and_not_empty() {
     let (disk, _, _) = twins(&[60]);
     for name in disk.list(dir()).unwrap() {

@@ -33,6 +33,7 @@ fn without_flushed_writes_a_write_and_a_flush_do() {
     let dir = tempfile::tempdir().unwrap();
     let file = RealDisk.create(&dir.path().join("file")).unwrap();
     file.write_at(b"before", 0).unwrap();
+    file.hint(0, 0);
     let old = RealFile {
         file: StdFile::options()
             .write(true)
@@ -84,6 +85,8 @@ fn folders_are_made_with_their_parents_or_it_is_said_why_not() {
     let (disk, deep) = (RealDisk, dir.path().join("a").join("b").join("c"));
     disk.create_dir(&deep).unwrap();
     disk.create_dir(&deep).unwrap();
+    // The folder in which we are is there already.
+    disk.create_dir(Path::new("")).unwrap();
     assert!(deep.is_dir());
     disk.create(&deep.join("file")).unwrap();
     let below_a_file = disk.create_dir(&deep.join("file").join("d"));
