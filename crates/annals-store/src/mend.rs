@@ -171,3 +171,6 @@ pub(crate) fn end_of(parts: &Parts) -> Result<(TypeCounts, Timestamp), Trouble> 
         Some(Part::Sealed(part)) => Ok((part.types()?, part.stretch().newest)),
     }
 }
+
+#[cfg(test)]
+mod tests;

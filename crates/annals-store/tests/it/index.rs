@@ -538,6 +538,32 @@ fn files_that_are_gone_are_looked_for_again_and_in_the_end_done_without() {
 }
 
 #[test]
+fn a_read_that_fails_at_opening_costs_a_file_and_no_answer() {
+    let (disk, groups) = filled(300);
+    let model = Model::of(&groups);
+    let (mut refused, mut opened, mut fewer) = (0, 0, 0);
+    let whole = read_only(&disk).stats().index_files;
+    for read in 0..60 {
+        let image = disk.crash(1, Survival::Everything);
+        image.fail_read_at(image.reads() + read);
+        match EmbeddedStore::open_read_only_on(Arc::new(image.clone()), dir()) {
+            // It was a read of the log.
+            Err(_) => refused += 1,
+            Ok(store) => {
+                opened += 1;
+                fewer += u32::from(store.stats().index_files < whole);
+                image.heal();
+                check(&store, &model, &format!("read {read} failed"));
+            }
+        }
+    }
+    assert!(
+        refused > 0 && opened > 0 && fewer > 0,
+        "{refused} {opened} {fewer}"
+    );
+}
+
+#[test]
 fn many_terms_make_a_file_though_there_are_few_events() {
     let files_with = |part_entries_max: usize| {
         let disk = SimDisk::new(1);

@@ -215,7 +215,8 @@ impl Scan {
             return Ok(true);
         }
         // The next leaf is found from the lowest level above that has another page.
-        while self.levels.pop().is_some() {
+        loop {
+            self.levels.pop();
             let Some((number, page, entries)) = self.levels.last_mut() else {
                 return Ok(false);
             };
@@ -227,7 +228,6 @@ impl Scan {
                 return self.step();
             }
         }
-        Ok(false)
     }
 
     /// The key it stands at.

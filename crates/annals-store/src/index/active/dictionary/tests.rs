@@ -35,7 +35,7 @@ fn terms_of_one_hash_are_apart() {
     let mut terms = Dictionary::default();
     let (mut seen, mut same) = (std::collections::HashMap::new(), Vec::new());
     // Of so many hashes of 32 bits some are alike, of the same kind and of others.
-    for number in 0..200_000_u32 {
+    for number in 0..600_000_u32 {
         let kind = if number % 2 == 0 {
             TermKind::Tag
         } else {

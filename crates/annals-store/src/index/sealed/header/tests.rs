@@ -54,6 +54,13 @@ fn a_header_comes_back_and_others_do_not() {
         assert_eq!(Header::decode(&bytes), Some(header));
         assert_eq!(Header::decode(&bytes[1..]), None);
         assert_eq!(Header::decode(&bytes[..bytes.len() - 1]), None);
+        let mut other = header;
+        other.places.records += 1;
+        assert_eq!(
+            Header::decode(&other.encode()),
+            None,
+            "a place for every event and no more"
+        );
         bytes[8] = 1;
         assert_eq!(Header::decode(&bytes), None, "a newer format");
     }

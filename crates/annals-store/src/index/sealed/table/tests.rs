@@ -62,7 +62,18 @@ fn every_key_is_found_through_every_level_and_walked_from_anywhere() {
         for absent in [&[][..], &[0xff; 9]] {
             assert_eq!(table.get(absent, |_| Some(())).unwrap(), None);
             table.hint(absent).unwrap();
+            Table {
+                file: &file.streaming(),
+                root,
+            }
+            .hint(absent)
+            .unwrap();
         }
+        let more = file.bytes(0, 1 << 30);
+        assert!(
+            matches!(more, Err(Trouble::Damaged { .. })),
+            "more bytes than the file has"
+        );
         for (key, value) in pairs.iter().step_by(7) {
             assert_eq!(
                 table.get(key, |value| Some(value.to_vec())).unwrap().as_ref(),
