@@ -116,14 +116,21 @@ pub(crate) fn enveloped(events: &[NewEvent]) -> Result<Vec<Bare>> {
             recorded: World::default().now(),
         });
         let id = event.id.to_string();
-        let topic = SENDER.into();
-        let encoded = encode(&Message { topic, event }).map_err(|reason| anyhow!(reason))?;
+        let message = Message {
+            topic: SENDER.into(),
+            event,
+        };
+        let encoded = encode(&message).map_err(|reason| anyhow!(reason))?;
         Ok(Bare {
             id,
-            key: encoded.key.unwrap_or_default(),
+            key: encoded.key.unwrap_or_default().to_owned(),
             content_type: encoded.content_type,
-            attributes: encoded.attributes,
-            data: encoded.data,
+            attributes: encoded
+                .attributes
+                .into_iter()
+                .map(|(name, value)| (name, value.into_owned()))
+                .collect(),
+            data: encoded.data.clone(),
         })
     });
     bare.collect()

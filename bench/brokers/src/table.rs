@@ -57,14 +57,14 @@ fn rows(measured: &Measured) -> [String; 6] {
             of(&|r| r.relay / r.plain)
         ),
         format!(
-            "take in, per second | consume {}, append {} | {} | {copied:.2} | {}",
+            "copy and settle, per second | consume {}, append {} | {} | {copied:.2} | {}",
             shown(&|r| r.consumed),
             shown(&|r| r.appended),
             shown(&|r| r.copied),
             goal(copied, TAKE_GOAL)
         ),
         format!(
-            "take in and handle, per second | | {} | {:.2} |",
+            "copy, settle and handle, per second | | {} | {:.2} |",
             shown(&|r| r.handled),
             of(&|r| r.handled / base(r))
         ),

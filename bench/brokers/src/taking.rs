@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use annals::core::event::NewEvent;
+use annals::core::port::store::EventStore;
 use annals::core::port::transport::{Start, Subscribe, Transport};
 use annals::core::position::Position;
 use annals::{Context, Dep, Service, handler};
@@ -23,6 +24,9 @@ use crate::figures::rate;
 use crate::message::{Happened, SENDER};
 use crate::ours::{BATCH_MAX, Ours, RECEIVER, append_all};
 use crate::publishing::DEADLINE;
+
+/// Between two looks at how far the copying is.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What came, and how fast.
 pub(crate) struct Taken<T = Bytes> {
@@ -46,27 +50,44 @@ pub(crate) async fn bare<B: Bare>(broker: &B, lane: &str, count: usize) -> Resul
     taken(first, came)
 }
 
-/// The durable inbox, read as the inbox of a service reads it.
+/// The durable inbox: what is counted is durable copies, while those before are settled. Read and compared afterwards.
 pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result<Taken> {
-    let inbox = ours.inbox(namespace, RECEIVER)?;
+    let copy = ours.store(&format!("{namespace}/{RECEIVER}/inbox"))?;
+    let inbox = ours.inbox_on(namespace, copy.clone())?;
     let subscribe = Subscribe {
         group: RECEIVER.into(),
         topics: vec![SENDER.into()],
         start: Start::At(Position::ZERO),
     };
     let mut reader = inbox.subscribe(subscribe).await?;
-    let mut came = Vec::with_capacity(count);
-    let mut first = None;
-    while came.len() < count {
-        let Ok(next) = timeout(DEADLINE, reader.next(BATCH_MAX)).await else {
-            bail!("{} of {count} were copied within {DEADLINE:?}", came.len());
-        };
-        came.extend(next?.into_iter().map(|delivery| delivery.message.event));
-        first.get_or_insert((came.len(), Instant::now()));
+    let (before, begun) = copies(&copy, 1).await?;
+    let (all, ended) = copies(&copy, count).await?;
+    let mut came = Vec::with_capacity(all);
+    while came.len() < all {
+        for delivery in reader.next(BATCH_MAX).await? {
+            came.push(content(&delivery.message.event)?);
+        }
     }
-    let Taken { rate, came } = taken(first, came)?;
-    let came: Result<Vec<Bytes>> = came.iter().map(content).collect();
-    Ok(Taken { rate, came: came? })
+    Ok(Taken {
+        rate: rate(all - before, ended - begun),
+        came,
+    })
+}
+
+/// Waits until a store holds so many, and answers how many it holds, and when.
+async fn copies(store: &EmbeddedStore, count: usize) -> Result<(usize, Instant)> {
+    let begun = Instant::now();
+    loop {
+        let (held, now) = (usize::try_from(store.end().get())?, Instant::now());
+        if held >= count {
+            return Ok((held, now));
+        }
+        ensure!(
+            now - begun < DEADLINE,
+            "{held} of {count} were copied within {DEADLINE:?}"
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// The content of a message that carries the id it was sent with.

@@ -20,7 +20,8 @@ use annals_core::port::transport::{
 };
 use annals_core::position::Position;
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -297,15 +298,26 @@ async fn keep_all(
 /// Settles what is copied, until that fails, and says why it did.
 async fn settle_all(mut keeping: mpsc::Receiver<Vec<Box<dyn Settle>>>) -> String {
     while let Some(settles) = keeping.recv().await {
-        let settling = settles.into_iter().map(|settle| settle.settle(Settlement::Done));
-        let Ok(settled) = tokio::time::timeout(SETTLE_PATIENCE, join_all(settling)).await else {
-            return "the broker did not take settlements in time".into();
-        };
-        if let Some(error) = settled.into_iter().find_map(Result::err) {
-            return error.to_string();
+        match tokio::time::timeout(SETTLE_PATIENCE, settle_each(settles)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error.to_string(),
+            Err(_late) => return "the broker did not take settlements in time".into(),
         }
     }
     "the copying ended".into()
+}
+
+/// Settles each as done, all at once. Where a broker need not be asked, the answer is there already and nothing waits.
+async fn settle_each(settles: Vec<Box<dyn Settle>>) -> Result<(), ReceiveError> {
+    let mut waiting = Vec::new();
+    for settle in settles {
+        let mut settling = settle.settle(Settlement::Done, None);
+        match (&mut settling).now_or_never() {
+            Some(settled) => settled?,
+            None => waiting.push(settling),
+        }
+    }
+    try_join_all(waiting).await.map(drop)
 }
 
 /// Copies until all are durable. What our log cannot take as a message is kept as the bytes it has.
@@ -313,7 +325,7 @@ async fn keep(shared: &Shared, mut messages: Vec<Message>) {
     let mut pause = PAUSES.0;
     let mut replaced = BTreeSet::new();
     while !messages.is_empty() {
-        let outcomes = shared.copy.publish(messages.clone()).await;
+        let outcomes = shared.copy.publish_lent(&messages).await;
         let mut again = Vec::new();
         let mut unknown = false;
         for (message, outcome) in messages.into_iter().zip(outcomes) {

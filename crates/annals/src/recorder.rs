@@ -116,7 +116,7 @@ async fn keep(
 }
 
 async fn settle(unsettled: Vec<Box<dyn Settle>>) -> Result<(), String> {
-    let settling = unsettled.into_iter().map(|one| one.settle(Settlement::Done));
+    let settling = unsettled.into_iter().map(|one| one.settle(Settlement::Done, None));
     let settled = join_all(settling).await;
     let failed = settled.into_iter().find_map(Result::err);
     failed.map_or(Ok(()), |error| Err(error.to_string()))

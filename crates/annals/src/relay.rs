@@ -23,8 +23,11 @@ use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
 const NAME: &str = "relay";
-/// Batches on their way at once, at most. Together they fill the window of the transport.
-const BATCHES_MAX: usize = 4;
+/// Batches on their way at once, at most. Where little happens each holds a message or two, and none waits for those
+/// before it.
+const BATCHES_MAX: usize = 64;
+/// Of what may be on its way at once, a batch is such a part, so that some is prepared while the rest travels.
+const BATCH_PART: usize = 4;
 /// Events of a batch, at least: with fewer, every message would cost a round of its own.
 const BATCH_MIN: usize = 32;
 /// The mark space of messages that a broker refused for good.
@@ -45,13 +48,14 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
     let from = hub.checkpoint(NAME).await.map_err(|error| error.to_string())?;
     progress.reached(from);
     progress.begins();
-    let batch_max = (transport.capabilities().window / BATCHES_MAX).max(BATCH_MIN);
+    let window = transport.capabilities().window.max(BATCH_MIN);
+    let batch_max = (window / BATCH_PART).max(BATCH_MIN);
     let mut follow = Follow::new(Arc::clone(&hub.store), Query::all(), from, batch_max);
     let mut ahead = None;
     let mut outbox = Outbox::new(hub, transport, progress);
     let mut stop = hub.stop.clone();
     loop {
-        let has_room = outbox.way.len() < BATCHES_MAX;
+        let has_room = outbox.way.len() < BATCHES_MAX && outbox.on_their_way() + batch_max <= window;
         tokio::select! {
             biased;
             () = stop.wait() => return outbox.drain().await,
@@ -153,7 +157,7 @@ impl<'a> Outbox<'a> {
             hub,
             transport,
             progress,
-            way: VecDeque::with_capacity(BATCHES_MAX),
+            way: VecDeque::new(),
             due: None,
             note: None,
             open: 0,
@@ -212,6 +216,11 @@ impl<'a> Outbox<'a> {
         {
             self.is_due(arrived);
         }
+    }
+
+    /// Messages that left and have no outcome yet.
+    fn on_their_way(&self) -> usize {
+        self.way.iter().map(|sent| sent.messages.len()).sum()
     }
 
     fn is_due(&mut self, arrived: Due) {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use annals_core::event::NewEvent;
 use annals_core::port::store::{Append, AppendError, EventStore};
 use annals_store::EmbeddedStore;
-use annals_transport::wire::{Incoming, STRUCTURED, read};
+use annals_transport::wire::{Incoming, Place, STRUCTURED, read};
 use clap::Args;
 use serde_json::json;
 
@@ -109,9 +109,9 @@ fn event(line: &str) -> Result<NewEvent, String> {
         topic: "import".into(),
         headers: Vec::new(),
         prefixes: &[],
-        content_type: Some(format!("{STRUCTURED}+json")),
+        content_type: Some(format!("{STRUCTURED}+json").into()),
         key: None,
-        place: String::new(),
+        place: Place::Unknown,
         data: line.trim().to_owned().into(),
     });
     read.map_err(|reason| format!("expected a CloudEvent as one JSON object: {reason}"))

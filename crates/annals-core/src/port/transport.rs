@@ -167,8 +167,13 @@ pub enum Settlement {
 
 /// Settles one delivery; made by the transport.
 pub trait Settle: Send {
-    /// Carries the settlement out. An error means the message will come back.
-    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>>;
+    /// Carries the settlement out. Whoever does not say [`Settlement::Done`] gives the message back with it: some
+    /// transports hand it out again themselves. An error means the message will come back.
+    fn settle(
+        self: Box<Self>,
+        settlement: Settlement,
+        message: Option<Message>,
+    ) -> BoxFuture<'static, Result<(), ReceiveError>>;
 }
 
 /// One message handed to one consumer. Settled once, by value; dropped unsettled it comes back.
@@ -202,7 +207,7 @@ impl Delivery {
     /// The transport lost the subscription meanwhile: the message will come back.
     pub async fn settle(self, settlement: Settlement) -> Result<(), ReceiveError> {
         match self.settle {
-            Some(settle) => settle.settle(settlement).await,
+            Some(settle) => settle.settle(settlement, Some(self.message)).await,
             None => Ok(()),
         }
     }

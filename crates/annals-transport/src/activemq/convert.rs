@@ -8,13 +8,13 @@ use fe2o3_amqp::types::messaging::{
 };
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Value};
 
-use crate::wire::{Encoded, Incoming, decode};
+use crate::wire::{Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "cloudEvents_";
 /// JMS allows no colon in names, so both are written by others.
 const PREFIXES: [&str; 3] = ["cloudEvents_", "cloudEvents:", "ce_"];
 
-pub(super) fn sections(message: &OurMessage, encoded: &Encoded) -> Message<Data> {
+pub(super) fn sections(message: &OurMessage, encoded: &Encoded<'_>) -> Message<Data> {
     let header = Header {
         durable: true,
         ..Header::default()
@@ -22,11 +22,11 @@ pub(super) fn sections(message: &OurMessage, encoded: &Encoded) -> Message<Data>
     let properties = Properties::builder()
         .message_id(message.event.id.to_string())
         .content_type(Symbol::from(encoded.content_type))
-        .group_id(encoded.key.clone())
+        .group_id(encoded.key.map(str::to_owned))
         .build();
     let mut attributes = OrderedMap::new();
     for (name, value) in &encoded.attributes {
-        attributes.insert(format!("{PREFIX}{name}"), SimpleValue::String(value.clone()));
+        attributes.insert(format!("{PREFIX}{name}"), SimpleValue::String(value.to_string()));
     }
     Message::builder()
         .header(header)
@@ -45,11 +45,10 @@ pub(super) fn message(topic: &str, sections: Message<Body<Value>>) -> (OurMessag
             .filter_map(|(name, value)| Some((name.into(), text(value)?.into())))
             .collect()
     });
-    let place = match properties.message_id {
-        Some(MessageId::String(id)) => id,
-        Some(other) => format!("{other:?}"),
-        None => String::new(),
-    };
+    let place = Place::named(properties.message_id.map(|id| match id {
+        MessageId::String(id) => id,
+        other => format!("{other:?}"),
+    }));
     let made = properties
         .creation_time
         .map(|moment| Timestamp::from_micros(moment.milliseconds().saturating_mul(1_000)));
@@ -57,8 +56,8 @@ pub(super) fn message(topic: &str, sections: Message<Body<Value>>) -> (OurMessag
         topic: topic.into(),
         headers,
         prefixes: &PREFIXES,
-        content_type: properties.content_type.map(|kind| kind.0),
-        key: properties.group_id,
+        content_type: properties.content_type.map(|kind| kind.0.into()),
+        key: properties.group_id.map(Into::into),
         place,
         data: content(sections.body),
     });

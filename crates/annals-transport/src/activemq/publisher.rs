@@ -104,7 +104,7 @@ impl Publisher {
         &self,
         senders: &mut Senders,
         message: &Message,
-        encoded: &Encoded,
+        encoded: &Encoded<'_>,
         batch: &mut Batch<Awaited>,
     ) {
         let standing = senders.open.standing();

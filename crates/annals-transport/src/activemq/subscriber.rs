@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
 };
 use annals_core::time::Timestamp;
 use fe2o3_amqp::Receiver;
@@ -143,7 +143,11 @@ struct Unsettled {
 }
 
 impl Settle for Unsettled {
-    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+    fn settle(
+        self: Box<Self>,
+        settlement: Settlement,
+        _message: Option<Message>,
+    ) -> BoxFuture<'static, Result<(), ReceiveError>> {
         Box::pin(async move {
             let Self { info, disposer } = *self;
             match settlement {

@@ -82,6 +82,14 @@ impl EmbeddedBroker {
         &*self.shared.setting.store
     }
 
+    /// As [`Transport::publish`], for who keeps the messages: one outcome per message, in the order given.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, what became of the batch is not known.
+    pub async fn publish_lent(&self, batch: &[Message]) -> Vec<Published> {
+        self.shared.publisher.publish(batch).await
+    }
+
     /// All topics that ever had a message, by name.
     ///
     /// # Errors
@@ -257,7 +265,7 @@ impl Transport for EmbeddedBroker {
     }
 
     fn publish(&self, batch: Vec<Message>) -> BoxFuture<'_, Vec<Published>> {
-        Box::pin(self.shared.publisher.publish(batch))
+        Box::pin(async move { self.publish_lent(&batch).await })
     }
 
     fn lag(&self, topics: Vec<Topic>, from: Position) -> BoxFuture<'_, Option<u64>> {

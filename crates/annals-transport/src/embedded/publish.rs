@@ -39,8 +39,20 @@ pub(super) struct Publisher {
 struct Numbered {
     /// Its place in the batch.
     place: usize,
-    topic: Topic,
+    /// As it is appended.
     event: NewEvent,
+}
+
+/// A message of a batch as it is appended; or why it cannot be.
+fn numbered(batch: &[Message], place: usize) -> Result<Numbered, String> {
+    let event = to_event(batch[place].clone())?;
+    Ok(Numbered { place, event })
+}
+
+/// A piece that was given to the store and is needed once more; each of these could be appended a moment ago.
+fn again(batch: &[Message], places: &[usize]) -> Vec<Numbered> {
+    let messages = places.iter().map(|place| numbered(batch, *place));
+    messages.filter_map(Result::ok).collect()
 }
 
 impl Publisher {
@@ -52,34 +64,36 @@ impl Publisher {
     }
 
     /// Publishes a batch.
-    pub(super) async fn publish(&self, batch: Vec<Message>) -> Vec<Published> {
+    pub(super) async fn publish(&self, batch: &[Message]) -> Vec<Published> {
         let untried =
             || Published::Unknown("not tried, because the outcome of a message before it is unknown".into());
         let mut outcomes: Vec<_> = batch.iter().map(|_| untried()).collect();
         let mut good = Vec::with_capacity(batch.len());
-        for (place, message) in batch.into_iter().enumerate() {
-            let topic = message.topic.clone();
-            match to_event(message) {
-                Ok(event) => good.push(Numbered { place, topic, event }),
+        for place in 0..batch.len() {
+            match numbered(batch, place) {
+                Ok(one) => good.push(one),
                 Err(reason) => outcomes[place] = Published::Refused(reason),
             }
         }
         // The piece to try next is the last.
         let mut pieces = pieces(good);
         pieces.reverse();
-        while let Some(mut piece) = pieces.pop() {
-            match self.append(&piece).await {
-                Ok(()) => piece
+        while let Some(piece) = pieces.pop() {
+            let places: Vec<usize> = piece.iter().map(|one| one.place).collect();
+            match self.append(batch, piece).await {
+                Ok(()) => places
                     .iter()
-                    .for_each(|one| outcomes[one.place] = Published::Stored),
-                Err(AppendError::IdTaken { .. } | AppendError::Invalid(_)) if piece.len() > 1 => {
-                    let later = piece.split_off(piece.len() / 2);
-                    pieces.extend([later, piece]);
+                    .for_each(|place| outcomes[*place] = Published::Stored),
+                Err(AppendError::IdTaken { .. } | AppendError::Invalid(_)) if places.len() > 1 => {
+                    let (former, later) = places.split_at(places.len() / 2);
+                    pieces.extend([again(batch, later), again(batch, former)]);
                 }
                 Err(error) => {
-                    let outcome = self.outcome(&piece, error).await;
+                    let outcome = self.outcome(batch, &places, error).await;
                     let unknown = matches!(outcome, Published::Unknown(_));
-                    piece.iter().for_each(|one| outcomes[one.place] = outcome.clone());
+                    places
+                        .iter()
+                        .for_each(|place| outcomes[*place] = outcome.clone());
                     if unknown {
                         break;
                     }
@@ -89,12 +103,12 @@ impl Publisher {
         outcomes
     }
 
-    async fn append(&self, piece: &[Numbered]) -> Result<(), AppendError> {
-        let new_topics = self.new_topics(piece);
+    async fn append(&self, batch: &[Message], piece: Vec<Numbered>) -> Result<(), AppendError> {
+        let new_topics = self.new_topics(batch, &piece);
         let name =
             |topic: &Topic| Mark::set(MarkKey::new(TOPIC_SPACE, topic.clone()), Bytes::from_static(b"1"));
         let append = Append {
-            events: piece.iter().map(|one| one.event.clone()).collect(),
+            events: piece.into_iter().map(|one| one.event).collect(),
             conditions: Vec::new(),
             marks: new_topics.iter().map(name).collect(),
         };
@@ -109,23 +123,23 @@ impl Publisher {
         Ok(())
     }
 
-    fn new_topics(&self, piece: &[Numbered]) -> BTreeSet<Topic> {
+    fn new_topics(&self, batch: &[Message], piece: &[Numbered]) -> BTreeSet<Topic> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = piece.iter().filter(|one| !known.contains(&one.topic));
-        new.map(|one| one.topic.clone()).collect()
+        let topics = piece.iter().map(|one| &batch[one.place].topic);
+        topics.filter(|topic| !known.contains(*topic)).cloned().collect()
     }
 
     /// What an append error means for the messages of a piece. A piece of more than one is never taken in part.
-    async fn outcome(&self, piece: &[Numbered], error: AppendError) -> Published {
+    async fn outcome(&self, batch: &[Message], piece: &[usize], error: AppendError) -> Published {
         match (error, piece) {
-            (AppendError::IdTaken { position, .. }, [one]) => self.compare(one, position).await,
+            (AppendError::IdTaken { position, .. }, [one]) => self.compare(&batch[*one], position).await,
             (AppendError::Invalid(reason), _) => Published::Refused(reason),
             (error, _) => Published::Unknown(error.to_string()),
         }
     }
 
     /// A message whose id is there already: it is stored, if what is there is that message.
-    async fn compare(&self, one: &Numbered, position: Position) -> Published {
+    async fn compare(&self, message: &Message, position: Position) -> Published {
         let mut read = Read::new(Query::all(), position).limit(1);
         read.to = position.next();
         let page = match self.store.read(read).await {
@@ -133,10 +147,10 @@ impl Publisher {
             Err(error) => return Published::Unknown(format!("the message may be there already: {error}")),
         };
         let there = page.events.into_iter().next().and_then(to_message);
-        let event = &one.event;
+        let Message { topic, event } = message;
         match there {
             Some(there)
-                if there.topic == one.topic
+                if there.topic == *topic
                     && there.event.event_type == event.event_type
                     && there.event.data == event.data =>
             {

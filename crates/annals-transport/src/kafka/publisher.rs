@@ -41,7 +41,7 @@ impl Publisher {
     }
 
     pub(super) async fn hand_over(self: Arc<Self>, messages: Vec<Message>) -> Outcomes {
-        let encoded: Vec<Ready> = messages.iter().map(encode).collect();
+        let encoded: Vec<Ready<'_>> = messages.iter().map(encode).collect();
         let mut batch = Batch::new(messages.len(), WINDOW_MAX);
         let mut held = self.held.lock().await;
         let producer = match self.topics.make(&topics(&messages, &encoded)).await {
@@ -90,22 +90,22 @@ impl Publisher {
 }
 
 /// A message as it travels, or why no broker may take it.
-type Ready = Result<Encoded, String>;
+type Ready<'a> = Result<Encoded<'a>, String>;
 
 /// The topics of those that can travel.
-fn topics(messages: &[Message], encoded: &[Ready]) -> Vec<Topic> {
+fn topics(messages: &[Message], encoded: &[Ready<'_>]) -> Vec<Topic> {
     let good = messages.iter().zip(encoded).filter(|(_, ready)| ready.is_ok());
     let topics: BTreeSet<&Topic> = good.map(|(message, _)| &message.topic).collect();
     topics.into_iter().cloned().collect()
 }
 
-fn send(producer: &FutureProducer, topic: &Topic, encoded: &Encoded, batch: &mut Batch<DeliveryFuture>) {
+fn send(producer: &FutureProducer, topic: &Topic, encoded: &Encoded<'_>, batch: &mut Batch<DeliveryFuture>) {
     let topic = format!("{PREFIX}{topic}");
     let mut record = FutureRecord::<str, [u8]>::to(&topic)
-        .payload(&encoded.data)
+        .payload(&**encoded.data)
         .headers(headers(encoded));
     if let Some(key) = &encoded.key {
-        record = record.key(key);
+        record = record.key(*key);
     }
     match producer.send_result(record) {
         Ok(delivery) => batch.push(Ok(delivery)),

@@ -58,8 +58,10 @@ impl ConsumerContext for Watching {
         };
         let mut ours = self.ours();
         for partition in partitions.elements() {
-            ours.watermarks
-                .remove(&(partition.topic().into(), partition.partition()));
+            let name = (partition.topic().into(), partition.partition());
+            if let Some((_, mut watermark)) = ours.watermarks.remove(&name) {
+                store(consumer, &name, watermark.reached());
+            }
         }
         // What was stored and not committed yet; an error means there was nothing, or it comes again. The client waits for it
         // before it gives the partition up; to wait here would be to wait for ever where the broker is gone.
@@ -68,6 +70,14 @@ impl ConsumerContext for Watching {
 }
 
 type Reader = StreamConsumer<Watching>;
+
+/// Says that a partition that goes away is finished up to here.
+fn store(consumer: &impl rdkafka::consumer::Consumer<Watching>, partition: &Partition, reached: Option<i64>) {
+    if let Some(reached) = reached {
+        // An error means that it has gone already: what was finished comes again.
+        drop(consumer.store_offset(&partition.0, partition.1, reached));
+    }
+}
 
 pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsumer, String> {
     let watching = Watching::default();
@@ -193,14 +203,13 @@ impl GroupConsumer {
             partition,
             generation,
             record: record.offset(),
-            message: message(&record),
             taken: Timestamp::from_micros(taken),
             attempt: 1,
             reader: self.reader.clone(),
             watching: self.watching.clone(),
             retry: self.retry.clone(),
         };
-        Ok(unsettled.delivery())
+        Ok(unsettled.delivery(message(&record)))
     }
 }
 
@@ -212,8 +221,13 @@ impl Consumer for GroupConsumer {
 
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
-        self.watching.ours().watermarks.clear();
         let reader = self.reader.take();
+        let finished = std::mem::take(&mut self.watching.ours().watermarks);
+        for (partition, (_, mut watermark)) in finished {
+            reader
+                .iter()
+                .for_each(|reader| store(&**reader, &partition, watermark.reached()));
+        }
         // Leaving a group waits for the broker.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn_blocking(move || {
@@ -232,7 +246,6 @@ struct Unsettled {
     partition: Partition,
     generation: u64,
     record: i64,
-    message: Message,
     taken: Timestamp,
     attempt: u32,
     reader: Option<Arc<Reader>>,
@@ -241,9 +254,9 @@ struct Unsettled {
 }
 
 impl Unsettled {
-    fn delivery(self) -> Delivery {
+    fn delivery(self, message: Message) -> Delivery {
         Delivery {
-            message: self.message.clone(),
+            message,
             taken: self.taken,
             position: None,
             // Kafka does not count; what was handed out before a restart is not known.
@@ -268,33 +281,36 @@ impl Unsettled {
     }
 
     /// Hands it out once more; the watermark stays before it meanwhile.
-    fn again(mut self: Box<Self>, after: Duration) {
+    fn again(mut self: Box<Self>, message: Message, after: Duration) {
         self.attempt = self.attempt.saturating_add(1);
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
             let retry = self.retry.clone();
             // An error means that the consumer is gone: it comes again to the next one.
-            drop(retry.send(self.delivery()));
+            drop(retry.send(self.delivery(message)));
         });
     }
 }
 
 impl Settle for Unsettled {
-    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
-        Box::pin(async move {
-            match settlement {
-                Settlement::Done => self.finish(),
-                Settlement::Retry { after } => {
-                    self.again(after);
-                    Ok(())
-                }
-                Settlement::Park { .. } => {
-                    self.again(Duration::ZERO);
-                    Err(ReceiveError::Lost(
-                        "Kafka puts nothing aside; it comes back".into(),
-                    ))
-                }
+    fn settle(
+        self: Box<Self>,
+        settlement: Settlement,
+        message: Option<Message>,
+    ) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        let lost = |reason: &str| Err(ReceiveError::Lost(reason.into()));
+        let settled = match (settlement, message) {
+            (Settlement::Done, _) => self.finish(),
+            (Settlement::Retry { after }, Some(message)) => {
+                self.again(message, after);
+                Ok(())
             }
-        })
+            (Settlement::Park { .. }, Some(message)) => {
+                self.again(message, Duration::ZERO);
+                lost("Kafka puts nothing aside; it comes back")
+            }
+            (_, None) => lost("it comes back when the group is read anew: the message was not given back"),
+        };
+        Box::pin(std::future::ready(settled))
     }
 }

@@ -1,7 +1,8 @@
 //! The watermark of a partition: up to where everything is finished.
 //!
-//! In: records as they are handed out and finished, in any order. Out: the last record of the unbroken finished row.
-//! Gaps between records do not matter; only what was handed out is waited for.
+//! In: records as they are handed out and finished, in any order. Out: the last record of the unbroken finished row, not
+//! for each of them but now and then, and when nothing is in hand: who is told pays for it. Gaps between records do not
+//! matter; only what was handed out is waited for.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,12 @@ pub(super) struct Watermark {
     open: BTreeSet<i64>,
     last: Option<i64>,
     told: Option<i64>,
+    /// Finished since it was told.
+    untold: usize,
 }
+
+/// It is told when so many were finished since, at the latest.
+const UNTOLD_MAX: usize = 256;
 
 impl Watermark {
     pub(super) fn begin(&mut self, record: i64) {
@@ -19,9 +25,18 @@ impl Watermark {
         self.last = self.last.max(Some(record));
     }
 
-    /// The last record of the finished row, if the row became longer.
+    /// The last record of the finished row, if the row became longer and it is time to tell.
     pub(super) fn finish(&mut self, record: i64) -> Option<i64> {
         self.open.remove(&record);
+        self.untold += 1;
+        match self.open.is_empty() || self.untold >= UNTOLD_MAX {
+            true => self.reached(),
+            false => None,
+        }
+    }
+
+    /// The last record of the finished row, if it became longer since this was told.
+    pub(super) fn reached(&mut self) -> Option<i64> {
         let reached = match self.open.first() {
             Some(first) => Some(first - 1),
             None => self.last,
@@ -29,7 +44,7 @@ impl Watermark {
         if reached < Some(0) || reached <= self.told {
             return None;
         }
-        self.told = reached;
+        (self.told, self.untold) = (reached, 0);
         reached
     }
 }
@@ -42,9 +57,9 @@ mod tests {
     fn nothing_unfinished_is_passed() {
         let mut mark = Watermark::default();
         [5, 6, 9, 10].into_iter().for_each(|record| mark.begin(record));
-        assert_eq!(mark.finish(6), Some(4));
+        assert_eq!((mark.finish(6), mark.reached()), (None, Some(4)));
         assert_eq!(mark.finish(10), None);
-        assert_eq!(mark.finish(5), Some(8));
+        assert_eq!((mark.finish(5), mark.reached()), (None, Some(8)));
         assert_eq!(mark.finish(9), Some(10));
         mark.begin(11);
         assert_eq!(mark.finish(11), Some(11));
@@ -53,5 +68,17 @@ mod tests {
         first.begin(1);
         assert_eq!(first.finish(1), None);
         assert_eq!(first.finish(0), Some(1));
+    }
+
+    #[test]
+    fn what_is_finished_is_told_in_time_though_more_is_always_in_hand() {
+        let mut mark = Watermark::default();
+        mark.begin(0);
+        let told = (0..1_000).filter_map(|record| {
+            mark.begin(record + 1);
+            mark.finish(record)
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [255, 511, 767]);
+        assert_eq!((mark.reached(), mark.reached()), (Some(999), None));
     }
 }

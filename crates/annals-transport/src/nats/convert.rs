@@ -10,13 +10,13 @@ use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 use super::config::STREAM;
-use crate::wire::{Encoded, Incoming, decode};
+use crate::wire::{Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "ce-";
 const PREFIXES: [&str; 1] = [PREFIX];
 const CONTENT_TYPE: &str = "content-type";
 
-pub(super) fn headers(encoded: &Encoded) -> HeaderMap {
+pub(super) fn headers(encoded: &Encoded<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &encoded.attributes {
         headers.insert(format!("{PREFIX}{name}"), HeaderValue::from(&*escape(value)));
@@ -25,12 +25,12 @@ pub(super) fn headers(encoded: &Encoded) -> HeaderMap {
     headers
 }
 
-pub(super) fn message(message: &async_nats::jetstream::Message, place: String) -> Message {
+pub(super) fn message(message: &async_nats::jetstream::Message, place: Place<'_>) -> Message {
     let headers: Vec<(Cow<'_, str>, Cow<'_, str>)> = message.headers.as_ref().map_or(Vec::new(), pairs);
     let content_type = headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))
-        .map(|(_, value)| value.to_string());
+        .map(|(_, value)| value.clone());
     let subject = message.subject.as_str();
     let topic = subject
         .strip_prefix(STREAM)
@@ -104,14 +104,14 @@ pub(super) fn message_id(message: &Message) -> String {
 }
 
 /// What a message takes, its headers included, for comparison with what the server takes.
-pub(super) fn size(encoded: &Encoded) -> usize {
+pub(super) fn size(encoded: &Encoded<'_>) -> usize {
     const FRAME: usize = 256;
-    let of_one = |(name, value): &(&str, String)| PREFIX.len() + name.len() + 3 * value.len() + 4;
+    let of_one = |(name, value): &(&str, Cow<'_, str>)| PREFIX.len() + name.len() + 3 * value.len() + 4;
     FRAME + encoded.data.len() + encoded.attributes.iter().map(of_one).sum::<usize>()
 }
 
 /// The bytes of a message without a copy.
-pub(super) fn payload(encoded: &Encoded) -> Bytes {
+pub(super) fn payload(encoded: &Encoded<'_>) -> Bytes {
     encoded.data.clone()
 }
 

@@ -137,7 +137,7 @@ async fn send(connected: &Result<Connected, String>, message: &Message, batch: &
     }
 }
 
-fn published(message: &Message, encoded: &Encoded) -> PublishMessage {
+fn published(message: &Message, encoded: &Encoded<'_>) -> PublishMessage {
     PublishMessage::build()
         .payload(payload(encoded))
         .headers(headers(encoded))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
 };
 use annals_core::time::Timestamp;
 use async_nats::jetstream::consumer::pull::{Config as PullConfig, Stream};
@@ -25,6 +25,7 @@ use super::config::{durable, subject};
 use super::convert::message;
 use super::link::{Link, within};
 use crate::link::{Arrived, Arriving, unavailable};
+use crate::wire::Place;
 
 /// What is in hand for longer, and of which nothing was said meanwhile, is handed out again.
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(6);
@@ -152,7 +153,7 @@ fn delivery<E: std::fmt::Display>(
     let attempt = u32::try_from(info.delivered).map_or(Attempt::Unknown, Attempt::Exact);
     let micros = info.published.unix_timestamp_nanos() / 1_000;
     let moment = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
-    let message = message(&taken, number.to_string());
+    let message = message(&taken, Place::Named(number.to_string().into()));
     let (_, acker) = taken.split();
     in_hand
         .lock()
@@ -216,7 +217,11 @@ struct Unsettled {
 }
 
 impl Settle for Unsettled {
-    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+    fn settle(
+        self: Box<Self>,
+        settlement: Settlement,
+        _message: Option<Message>,
+    ) -> BoxFuture<'static, Result<(), ReceiveError>> {
         Box::pin(async move {
             let acker = self
                 .in_hand

@@ -11,14 +11,14 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
-use crate::wire::{Encoded, Incoming, decode};
+use crate::wire::{Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "ce_";
 const PREFIXES: [&str; 3] = ["ce_", "ce-", "cloudEvents_"];
 /// Survives a restart of the broker.
 const PERSISTENT: u8 = 2;
 
-pub(super) fn properties(message: &Message, encoded: &Encoded) -> BasicProperties {
+pub(super) fn properties(message: &Message, encoded: &Encoded<'_>) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in &encoded.attributes {
         let name = ShortString::from(format!("{PREFIX}{name}"));
@@ -43,13 +43,9 @@ pub(super) fn message(delivery: &mut Delivery) -> Message {
         topic: delivery.routing_key.as_str().into(),
         headers: headers.collect(),
         prefixes: &PREFIXES,
-        content_type: properties.content_type().as_ref().map(ToString::to_string),
+        content_type: properties.content_type().as_ref().map(|kind| kind.as_str().into()),
         key: None,
-        place: properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        place: Place::named(properties.message_id().as_ref().map(|id| id.as_str())),
         data: Bytes::from(std::mem::take(&mut delivery.data)),
     })
 }

@@ -45,7 +45,7 @@ impl Publisher {
         let mut held = self.held.lock().await;
         let connection = self.connection(&mut held).await;
         let way = held.way();
-        for message in messages {
+        for message in &messages {
             send(&connection, message, &mut batch).await;
         }
         drop(held);
@@ -94,9 +94,9 @@ fn is_blocked(open: &Open) -> bool {
 }
 
 /// Sends one message over a connection, if there is one.
-async fn send(connection: &Result<Open, String>, message: Message, batch: &mut Batch<Awaited>) {
+async fn send(connection: &Result<Open, String>, message: &Message, batch: &mut Batch<Awaited>) {
     let broken = batch.room().await;
-    let encoded = match (encode(&message), connection, broken) {
+    let encoded = match (encode(message), connection, broken) {
         (Err(reason), _, _) => return batch.push(Err(Published::Refused(reason))),
         (_, Err(reason), _) => return batch.break_off(reason.clone()),
         (_, _, Some(reason)) => return batch.break_off(reason),
@@ -107,17 +107,17 @@ async fn send(connection: &Result<Open, String>, message: Message, batch: &mut B
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let properties = properties(&message, &encoded);
+    let properties = properties(message, &encoded);
     let sending = within(open.channel.basic_publish(
         EXCHANGE.into(),
         message.topic.as_str().into(),
         options,
-        &encoded.data,
+        encoded.data,
         properties,
     ));
     match sending.await {
         Ok(confirm) => batch.push(Ok(Awaited {
-            topic: message.topic,
+            topic: message.topic.clone(),
             confirm,
         })),
         Err(reason) => batch.break_off(reason),

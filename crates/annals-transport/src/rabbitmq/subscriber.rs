@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
 };
 use annals_core::time::Timestamp;
 use futures_util::{FutureExt, StreamExt};
@@ -181,7 +181,11 @@ struct Unsettled {
 }
 
 impl Settle for Unsettled {
-    fn settle(self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+    fn settle(
+        self: Box<Self>,
+        settlement: Settlement,
+        _message: Option<Message>,
+    ) -> BoxFuture<'static, Result<(), ReceiveError>> {
         Box::pin(async move {
             match settlement {
                 Settlement::Done => self.acks.finish(self.number, self.acker).await,

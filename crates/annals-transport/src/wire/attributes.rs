@@ -9,32 +9,64 @@ pub const STRUCTURED: &str = "application/cloudevents";
 
 pub(super) const OTHER: &str = "application/octet-stream";
 
-pub(super) const SPEC_VERSION: &str = "specversion";
-pub(super) const ID: &str = "id";
-pub(super) const SOURCE: &str = "source";
-pub(super) const TYPE: &str = "type";
-pub(super) const SUBJECT: &str = "subject";
-pub(super) const TIME: &str = "time";
-pub(super) const CONTENT_TYPE: &str = "datacontenttype";
-/// Extension "partitioning".
-pub(super) const PARTITION_KEY: &str = "partitionkey";
-/// Extension "distributed tracing".
-pub(super) const TRACE_PARENT: &str = "traceparent";
-pub(super) const CORRELATION: &str = "correlationid";
-pub(super) const CAUSATION: &str = "causationid";
-pub(super) const ACTOR: &str = "actor";
-/// The tags as a JSON array of strings.
-pub(super) const TAGS: &str = "tags";
-/// The version of the type's shape, from 1.
-pub(super) const SHAPE: &str = "dataversion";
-/// `command`, where the record is one.
-pub(super) const PURPOSE: &str = "purpose";
-/// `private`, where the record is.
-pub(super) const VISIBILITY: &str = "visibility";
-/// When it happened in the world, where that was said; `time` is when it was recorded otherwise.
-pub(super) const OCCURRED: &str = "occurred";
-/// The topic its sender named.
-pub(super) const TOPIC: &str = "topic";
-pub(super) const ORIGIN_SERVICE: &str = "originservice";
-pub(super) const ORIGIN_POSITION: &str = "originposition";
-pub(super) const ORIGIN_RECORDED: &str = "originrecorded";
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// An attribute that means something here.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Attribute {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Attribute {
+            /// All of them, each at its own number.
+            pub(super) const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Its name on the wire, without the prefix of a protocol.
+            pub(super) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// The attribute of a name.
+            pub(super) fn of(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+attributes! {
+    SpecVersion = "specversion",
+    Id = "id",
+    Source = "source",
+    Type = "type",
+    /// The version of the type's shape, from 1.
+    Shape = "dataversion",
+    Time = "time",
+    Subject = "subject",
+    /// Extension "partitioning".
+    PartitionKey = "partitionkey",
+    /// The tags as a JSON array of strings.
+    Tags = "tags",
+    /// `command`, where the record is one.
+    Purpose = "purpose",
+    /// `private`, where the record is.
+    Visibility = "visibility",
+    /// When it happened in the world, where that was said; `time` is when it was recorded otherwise.
+    Occurred = "occurred",
+    Correlation = "correlationid",
+    Causation = "causationid",
+    /// Extension "distributed tracing".
+    TraceParent = "traceparent",
+    Actor = "actor",
+    /// The topic its sender named.
+    Topic = "topic",
+    OriginService = "originservice",
+    OriginPosition = "originposition",
+    OriginRecorded = "originrecorded",
+    ContentType = "datacontenttype",
+}

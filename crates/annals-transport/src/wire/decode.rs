@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use annals_core::event::{EventType, Metadata, NewEvent, Origin, Purpose, Visibility};
 use annals_core::id::EventId;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::attributes::*;
+use super::attributes::{Attribute, STRUCTURED};
 
 /// What came, as a protocol hands it over.
 #[derive(Debug, Clone)]
@@ -26,14 +27,46 @@ pub struct Incoming<'a> {
     /// The prefixes that name an attribute of CloudEvents in this protocol; the case of names does not matter.
     pub prefixes: &'a [&'a str],
     /// The content type, from where the protocol keeps it.
-    pub content_type: Option<String>,
+    pub content_type: Option<Cow<'a, str>>,
     /// The partition key, from where the protocol keeps it; used where the attributes name none.
-    pub key: Option<String>,
-    /// Names this one delivery wherever it is delivered again, such as partition and place; empty where the protocol
-    /// knows nothing of the kind, and then equal bytes on one topic are one message.
-    pub place: String,
+    pub key: Option<Cow<'a, str>>,
+    /// Where it was.
+    pub place: Place<'a>,
     /// The content.
     pub data: Bytes,
+}
+
+/// Names one delivery wherever it is delivered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The protocol knows nothing of the kind; then equal bytes on one topic are one message.
+    Unknown,
+    /// By the name that its sender gave it, or the broker.
+    Named(Cow<'a, str>),
+    /// By where it lies.
+    Record {
+        /// The partition of the topic.
+        partition: i32,
+        /// The place in the partition.
+        offset: i64,
+    },
+}
+
+impl<'a> Place<'a> {
+    /// By a name, if there is one.
+    pub fn named(name: Option<impl Into<Cow<'a, str>>>) -> Self {
+        name.map_or(Self::Unknown, |name| Self::Named(name.into()))
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => Ok(()),
+            Self::Named(name) => f.write_str(name),
+            Self::Record { partition, offset } => write!(f, "{partition}/{offset}"),
+        }
+    }
 }
 
 /// Decodes what came.
@@ -43,19 +76,20 @@ pub fn decode(incoming: Incoming<'_>) -> Message {
     Message { topic, event }
 }
 
-/// Attributes by name, in small letters. Of several with one name the last counts; there are few, so a look at each is
-/// the fastest search.
+/// The attributes that were found, each at its own number. Of several with one name the last counts.
 #[derive(Default)]
-struct Attributes<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+struct Attributes<'a>([Option<Cow<'a, str>>; Attribute::ALL.len()]);
 
 impl<'a> Attributes<'a> {
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut found = self.0.iter().rev().filter(|(known, _)| known == name);
-        found.next().map(|(_, value)| &**value)
+    fn get(&self, attribute: Attribute) -> Option<&str> {
+        self.0[attribute as usize].as_deref()
     }
 
-    fn insert(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
-        self.0.push((name.into(), value.into()));
+    /// Takes in one by its name in small letters; others mean nothing here.
+    fn insert(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
+        if let Some(attribute) = Attribute::of(name) {
+            self.0[attribute as usize] = Some(value.into());
+        }
     }
 }
 
@@ -65,7 +99,7 @@ impl<'a> Attributes<'a> {
 /// Why it is none.
 pub fn read(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
     let found = prefixed(incoming);
-    if found.get(SPEC_VERSION).is_some() {
+    if found.get(Attribute::SpecVersion).is_some() {
         return from_attributes(&found, incoming, incoming.data.clone());
     }
     let structured = incoming
@@ -82,14 +116,14 @@ pub fn read(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
 }
 
 fn prefixed<'a>(incoming: &'a Incoming<'_>) -> Attributes<'a> {
-    let mut found = Attributes(Vec::with_capacity(incoming.headers.len()));
+    let mut found = Attributes::default();
     for (name, value) in &incoming.headers {
         let attribute = incoming.prefixes.iter().find_map(|prefix| {
             let (start, rest) = name.split_at_checked(prefix.len())?;
             start.eq_ignore_ascii_case(prefix).then_some(rest)
         });
         if let Some(attribute) = attribute {
-            found.insert(in_small_letters(attribute), &**value);
+            found.insert(&in_small_letters(attribute), &**value);
         }
     }
     found
@@ -108,7 +142,7 @@ fn structured_mode(bytes: &[u8]) -> Result<(Attributes<'static>, Bytes), String>
         serde_json::from_slice(bytes).map_err(|reason| format!("no JSON object: {reason}"))?;
     let text_of = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
     let is_json = object
-        .get(CONTENT_TYPE)
+        .get(Attribute::ContentType.name())
         .and_then(|raw| text_of(raw))
         .is_none_or(|kind| kind.contains("json"));
     let mut attributes = Attributes::default();
@@ -125,43 +159,43 @@ fn structured_mode(bytes: &[u8]) -> Result<(Attributes<'static>, Bytes), String>
             // As it stands there: numbers have the digits that somebody wrote.
             ("data", _) => data = raw.get().to_owned().into_bytes().into(),
             (_, Some(text)) => {
-                attributes.insert(name, text);
+                attributes.insert(&name, text);
             }
             (_, None) if raw.get() == "null" => {}
             (_, None) => {
-                attributes.insert(name, raw.get().to_owned());
+                attributes.insert(&name, raw.get().to_owned());
             }
         }
     }
-    if attributes.get(SPEC_VERSION).is_none() {
+    if attributes.get(Attribute::SpecVersion).is_none() {
         return Err("a JSON object without specversion".into());
     }
     Ok((attributes, data))
 }
 
 fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes) -> Result<NewEvent, String> {
-    let spec = required(found, SPEC_VERSION)?;
+    let spec = required(found, Attribute::SpecVersion)?;
     if !spec.starts_with("1.") {
         return Err(format!("expected CloudEvents 1.0, found specversion {spec:?}"));
     }
-    let (id, source) = (required(found, ID)?, required(found, SOURCE)?);
-    let event_type = EventType::new(required(found, TYPE)?);
+    let (id, source) = (required(found, Attribute::Id)?, required(found, Attribute::Source)?);
+    let event_type = EventType::new(required(found, Attribute::Type)?);
     if !event_type.is_valid() {
         return Err(format!(
             "expected a type without control characters, found {event_type:?}"
         ));
     }
-    let version = parsed(found, SHAPE)?.unwrap_or(1);
-    let purpose = match found.get(PURPOSE) {
+    let version = parsed(found, Attribute::Shape)?.unwrap_or(1);
+    let purpose = match found.get(Attribute::Purpose) {
         Some("command") => Purpose::Command,
         _ => Purpose::Event,
     };
-    let visibility = match found.get(VISIBILITY) {
+    let visibility = match found.get(Attribute::Visibility) {
         Some("private") => Visibility::Private,
         _ => Visibility::Public,
     };
-    let ours = found.get(SHAPE).is_some();
-    let occurred = if ours { OCCURRED } else { TIME };
+    let ours = found.get(Attribute::Shape).is_some();
+    let occurred = if ours { Attribute::Occurred } else { Attribute::Time };
     Ok(NewEvent {
         id: event_id(id, source),
         event_type,
@@ -176,45 +210,45 @@ fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes)
 }
 
 fn metadata(found: &Attributes<'_>, source: &str) -> Result<Metadata, String> {
-    let origin = match (found.get(ORIGIN_SERVICE), parsed(found, ORIGIN_RECORDED)?) {
+    let origin = match (found.get(Attribute::OriginService), parsed(found, Attribute::OriginRecorded)?) {
         (Some(service), Some(recorded)) => Some(Origin {
             service: service.into(),
-            position: Position::new(parsed(found, ORIGIN_POSITION)?.unwrap_or(0)),
+            position: Position::new(parsed(found, Attribute::OriginPosition)?.unwrap_or(0)),
             recorded,
         }),
         _ => None,
     };
-    let text = |name: &str| found.get(name).map(Into::into);
+    let text = |attribute| found.get(attribute).map(Into::into);
     Ok(Metadata {
         // Foreign correlations need not be UUIDs; they are named by one.
         correlation: found
-            .get(CORRELATION)
+            .get(Attribute::Correlation)
             .map(|text| annals_core::id::CorrelationId::from_uuid(named(text, ""))),
         causation: found
-            .get(CAUSATION)
+            .get(Attribute::Causation)
             .map(|text| EventId::from_uuid(named(text, ""))),
-        trace_parent: text(TRACE_PARENT),
-        actor: text(ACTOR),
+        trace_parent: text(Attribute::TraceParent),
+        actor: text(Attribute::Actor),
         service: match source.strip_prefix('/').unwrap_or(source) {
             "" => None,
             service if service.contains(['/', ':']) => Some(source.into()),
             service => Some(service.into()),
         },
-        topic: text(TOPIC),
+        topic: text(Attribute::Topic),
         origin,
     })
 }
 
 fn tags(found: &Attributes<'_>, incoming: &Incoming<'_>, ours: bool) -> Result<Vec<Tag>, String> {
-    if let Some(text) = found.get(TAGS)
+    if let Some(text) = found.get(Attribute::Tags)
         && let Ok(tags) = serde_json::from_str::<Vec<Tag>>(text)
     {
         return Ok(tags);
     }
     let key = found
-        .get(PARTITION_KEY)
+        .get(Attribute::PartitionKey)
         .or(incoming.key.as_deref())
-        .or(found.get(SUBJECT))
+        .or(found.get(Attribute::Subject))
         .filter(|key| !key.is_empty());
     match key {
         None => Ok(Vec::new()),
@@ -226,22 +260,22 @@ fn tags(found: &Attributes<'_>, incoming: &Incoming<'_>, ours: bool) -> Result<V
     }
 }
 
-fn required<'a>(found: &'a Attributes<'_>, name: &str) -> Result<&'a str, String> {
+fn required<'a>(found: &'a Attributes<'_>, attribute: Attribute) -> Result<&'a str, String> {
     found
-        .get(name)
+        .get(attribute)
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| format!("expected the attribute {name}, found none"))
+        .ok_or_else(|| format!("expected the attribute {}, found none", attribute.name()))
 }
 
-fn parsed<T: std::str::FromStr>(found: &Attributes<'_>, name: &str) -> Result<Option<T>, String>
+fn parsed<T: std::str::FromStr>(found: &Attributes<'_>, attribute: Attribute) -> Result<Option<T>, String>
 where
     T::Err: std::fmt::Display,
 {
     let parse = |text: &str| {
         text.parse()
-            .map_err(|reason| format!("the attribute {name} is {text:?}: {reason}"))
+            .map_err(|reason| format!("the attribute {} is {text:?}: {reason}", attribute.name()))
     };
-    found.get(name).map(parse).transpose()
+    found.get(attribute).map(parse).transpose()
 }
 
 /// The id itself where it is a UUID; where it is not, a name for this id of this source, always the same.

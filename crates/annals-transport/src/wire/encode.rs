@@ -1,93 +1,108 @@
 //! A message as attributes and content.
 
+use std::borrow::Cow;
+
 use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
 use annals_core::port::store::limits;
 use annals_core::port::transport::Message;
+use annals_core::tag::Tag;
 use bytes::Bytes;
 
-use super::attributes::*;
+use super::attributes::{Attribute, JSON, OTHER};
 
 /// A message in binary mode, before a protocol names its attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
+pub struct Encoded<'a> {
     /// Attribute names without prefix, and their values; `datacontenttype` is not among them.
-    pub attributes: Vec<(&'static str, String)>,
+    pub attributes: Vec<(&'static str, Cow<'a, str>)>,
     /// The content type; protocols have a place of their own for it.
     pub content_type: &'static str,
     /// What keeps its order: the partition tag.
-    pub key: Option<String>,
+    pub key: Option<&'a str>,
     /// The content, unchanged.
-    pub data: Bytes,
+    pub data: &'a Bytes,
 }
 
 /// Encodes a message in binary mode.
 ///
 /// # Errors
 /// Why no broker may take it; sending it again unchanged is useless.
-pub fn encode(message: &Message) -> Result<Encoded, String> {
+pub fn encode(message: &Message) -> Result<Encoded<'_>, String> {
     let event = &message.event;
     check(&message.topic, event)?;
-    let key = event.partition_tag().map(|tag| tag.as_str().to_owned());
-    let mut attributes = vec![
-        (SPEC_VERSION, "1.0".to_owned()),
-        (ID, event.id.to_string()),
-        (SOURCE, source(&event.metadata)),
-        (TYPE, event.event_type.to_string()),
-        (SHAPE, event.version.to_string()),
-    ];
+    let key = event.partition_tag().map(Tag::as_str);
     let origin = event.metadata.origin.as_ref();
-    let time = event.occurred.or(origin.map(|origin| origin.recorded));
-    optional(&mut attributes, TIME, time);
-    optional(&mut attributes, SUBJECT, key.as_ref());
-    optional(&mut attributes, PARTITION_KEY, key.as_ref());
+    let mut values = Values(Vec::with_capacity(Attribute::ALL.len()));
+    values.is(Attribute::SpecVersion, "1.0");
+    values.is(Attribute::Id, event.id.to_string());
+    values.is(Attribute::Source, source(&event.metadata));
+    values.is(Attribute::Type, event.event_type.as_str());
+    values.is(Attribute::Shape, event.version.to_string());
+    let recorded = origin.map(|origin| origin.recorded.to_string());
+    let occurred = event.occurred.map(|occurred| occurred.to_string());
+    values.may_be(Attribute::Time, occurred.as_ref().or(recorded.as_ref()).cloned());
+    values.may_be(Attribute::Subject, key);
+    values.may_be(Attribute::PartitionKey, key);
     if event.tags.len() > 1 {
         let tags = serde_json::to_string(&event.tags).expect("tags are strings");
-        attributes.push((TAGS, tags));
+        values.is(Attribute::Tags, tags);
     }
     if event.purpose == Purpose::Command {
-        attributes.push((PURPOSE, "command".to_owned()));
+        values.is(Attribute::Purpose, "command");
     }
     if event.visibility == Visibility::Private {
-        attributes.push((VISIBILITY, "private".to_owned()));
+        values.is(Attribute::Visibility, "private");
     }
-    optional(&mut attributes, OCCURRED, event.occurred);
-    metadata(&mut attributes, &event.metadata);
+    values.may_be(Attribute::Occurred, occurred);
+    metadata(&mut values, &event.metadata);
+    values.may_be(Attribute::OriginRecorded, recorded);
     Ok(Encoded {
-        attributes,
+        attributes: values.0,
         content_type: content_type(&event.data),
         key,
-        data: event.data.clone(),
+        data: &event.data,
     })
 }
 
-fn metadata(attributes: &mut Vec<(&'static str, String)>, metadata: &Metadata) {
-    optional(attributes, CORRELATION, metadata.correlation);
-    optional(attributes, CAUSATION, metadata.causation);
-    optional(attributes, TRACE_PARENT, metadata.trace_parent.as_ref());
-    optional(attributes, ACTOR, metadata.actor.as_ref());
-    optional(attributes, TOPIC, metadata.topic.as_ref());
-    if let Some(origin) = &metadata.origin {
-        attributes.push((ORIGIN_SERVICE, origin.service.to_string()));
-        attributes.push((ORIGIN_POSITION, origin.position.to_string()));
-        attributes.push((ORIGIN_RECORDED, origin.recorded.to_string()));
+/// The values of attributes, in the order they are written.
+struct Values<'a>(Vec<(&'static str, Cow<'a, str>)>);
+
+impl<'a> Values<'a> {
+    fn is(&mut self, attribute: Attribute, value: impl Into<Cow<'a, str>>) {
+        self.0.push((attribute.name(), value.into()));
+    }
+
+    fn may_be(&mut self, attribute: Attribute, value: Option<impl Into<Cow<'a, str>>>) {
+        if let Some(value) = value {
+            self.is(attribute, value);
+        }
     }
 }
 
-fn optional(
-    attributes: &mut Vec<(&'static str, String)>,
-    name: &'static str,
-    value: Option<impl std::fmt::Display>,
-) {
-    attributes.extend(value.map(|value| (name, value.to_string())));
+fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata) {
+    values.may_be(
+        Attribute::Correlation,
+        metadata.correlation.map(|id| id.to_string()),
+    );
+    values.may_be(
+        Attribute::Causation,
+        metadata.causation.map(|id| id.to_string()),
+    );
+    values.may_be(Attribute::TraceParent, metadata.trace_parent.as_deref());
+    values.may_be(Attribute::Actor, metadata.actor.as_deref());
+    values.may_be(Attribute::Topic, metadata.topic.as_deref());
+    if let Some(origin) = &metadata.origin {
+        values.is(Attribute::OriginService, origin.service.as_str());
+        values.is(Attribute::OriginPosition, origin.position.to_string());
+    }
 }
 
 /// The service that wrote it, as a path; a lone `/` where that is not known.
-fn source(metadata: &Metadata) -> String {
-    let service = metadata.service.as_deref().unwrap_or_default();
-    if service.contains(['/', ':']) {
-        return service.to_owned();
+fn source(metadata: &Metadata) -> Cow<'_, str> {
+    match metadata.service.as_deref().unwrap_or_default() {
+        service if service.contains(['/', ':']) => Cow::Borrowed(service),
+        service => Cow::Owned(format!("/{service}")),
     }
-    format!("/{service}")
 }
 
 fn content_type(data: &[u8]) -> &'static str {

@@ -7,7 +7,7 @@
 use annals_core::port::transport::{Message, Topic};
 use bytes::Bytes;
 
-use super::decode::{Incoming, decode, read};
+use super::decode::{Incoming, Place, decode, read};
 use super::encode::encode;
 use super::structured::structured;
 
@@ -29,11 +29,11 @@ pub fn message(input: &[u8]) -> bool {
         prefixes: &["ce_", "cloudEvents:"],
         content_type: headers
             .iter()
-            .find_map(|(name, value)| (*name == "content-type").then(|| (*value).to_owned())),
+            .find_map(|(name, value)| (*name == "content-type").then_some((*value).into())),
         key: headers
             .iter()
-            .find_map(|(name, value)| (*name == "key").then(|| (*value).to_owned())),
-        place: String::new(),
+            .find_map(|(name, value)| (*name == "key").then_some((*value).into())),
+        place: Place::Unknown,
         data: Bytes::copy_from_slice(data),
     };
     let is_event = read(&incoming).is_ok();
@@ -44,13 +44,13 @@ pub fn message(input: &[u8]) -> bool {
             headers: encoded
                 .attributes
                 .into_iter()
-                .map(|(name, value)| (format!("ce_{name}").into(), value.into()))
+                .map(|(name, value)| (format!("ce_{name}").into(), value))
                 .collect(),
             prefixes: &["ce_"],
-            content_type: Some(encoded.content_type.to_owned()),
-            key: encoded.key,
-            place: String::new(),
-            data: encoded.data,
+            content_type: Some(encoded.content_type.into()),
+            key: encoded.key.map(Into::into),
+            place: Place::Unknown,
+            data: encoded.data.clone(),
         });
         same(&message, &again);
     }
@@ -62,7 +62,7 @@ pub fn message(input: &[u8]) -> bool {
             prefixes: &[],
             content_type: None,
             key: None,
-            place: String::new(),
+            place: Place::Unknown,
             data: line.into(),
         });
         same(&message, &again);

@@ -16,6 +16,6 @@ mod decode;
 pub mod fuzz;
 
 pub use attributes::{JSON, STRUCTURED};
-pub use decode::{Incoming, decode, read};
+pub use decode::{Incoming, Place, decode, read};
 pub use encode::{Encoded, encode};
 pub use structured::structured;

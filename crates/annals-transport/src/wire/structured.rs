@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::attributes::{CONTENT_TYPE, JSON};
+use super::attributes::{Attribute, JSON};
 use super::encode::{Encoded, encode};
 
 /// Encodes a message as one line of JSON, without an end of line. Content that is JSON stands in it byte for byte, other
@@ -23,14 +23,14 @@ pub fn structured(message: &Message) -> Result<String, String> {
     } = encode(message)?;
     let mut object = Map::new();
     for (name, value) in attributes {
-        object.insert(name.to_owned(), Value::String(value));
+        object.insert(name.to_owned(), Value::String(value.into_owned()));
     }
-    object.insert(CONTENT_TYPE.to_owned(), Value::String(content_type.to_owned()));
+    object.insert(Attribute::ContentType.name().to_owned(), Value::String(content_type.to_owned()));
     let mut line = Value::Object(object).to_string();
     line.pop();
-    match as_it_stands(content_type, &data) {
+    match as_it_stands(content_type, data) {
         Some(json) => line += &format!(",\"data\":{json}}}"),
-        None => line += &format!(",\"data_base64\":\"{}\"}}", STANDARD.encode(&data)),
+        None => line += &format!(",\"data_base64\":\"{}\"}}", STANDARD.encode(data)),
     }
     Ok(line)
 }

@@ -80,7 +80,7 @@ impl Hands {
         if ready.is_empty() {
             return;
         }
-        let settling = join_all(ready.into_iter().map(|one| one.settle(Settlement::Done)));
+        let settling = join_all(ready.into_iter().map(|one| one.settle(Settlement::Done, None)));
         match tokio::time::timeout(PATIENCE, settling).await {
             Ok(settled) => {
                 if let Some(error) = settled.into_iter().find_map(Result::err) {

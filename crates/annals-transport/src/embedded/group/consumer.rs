@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use annals_core::bug::is_planted;
 use annals_core::port::store::BoxFuture;
-use annals_core::port::transport::{Attempt, Consumer, Delivery, ReceiveError, Settle, Settlement};
+use annals_core::port::transport::{Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement};
 use annals_core::position::Position;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -155,7 +155,11 @@ struct Ticket {
 }
 
 impl Settle for Ticket {
-    fn settle(mut self: Box<Self>, settlement: Settlement) -> BoxFuture<'static, Result<(), ReceiveError>> {
+    fn settle(
+        mut self: Box<Self>,
+        settlement: Settlement,
+        _message: Option<Message>,
+    ) -> BoxFuture<'static, Result<(), ReceiveError>> {
         Box::pin(async move {
             // From the first poll on the settlement is on its way, also if this future is dropped.
             self.used = true;

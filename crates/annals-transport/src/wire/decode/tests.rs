@@ -14,7 +14,7 @@ fn incoming(headers: &[(&str, &str)], data: &str) -> Incoming<'static> {
         prefixes: &["ce_", "ce-"],
         content_type: None,
         key: None,
-        place: "7".into(),
+        place: Place::Named("7".into()),
         data: Bytes::copy_from_slice(data.as_bytes()),
     }
 }
@@ -55,13 +55,13 @@ fn again(message: &Message, prefix: &str) -> Message {
         headers: encoded
             .attributes
             .into_iter()
-            .map(|(name, value)| (format!("{prefix}{name}").into(), value.into()))
+            .map(|(name, value)| (format!("{prefix}{name}").into(), value))
             .collect(),
         prefixes: &["ce_", "cloudEvents_"],
-        content_type: Some(encoded.content_type.to_owned()),
-        key: encoded.key,
-        place: String::new(),
-        data: encoded.data,
+        content_type: Some(encoded.content_type.into()),
+        key: encoded.key.map(Into::into),
+        place: Place::Unknown,
+        data: encoded.data.clone(),
     })
 }
 
@@ -140,7 +140,7 @@ fn what_is_no_event_is_kept_verbatim_under_a_lasting_name() {
         assert_eq!(found.data, case.data);
         assert_eq!(found, decode(case.clone()).event);
         let elsewhere = Incoming {
-            place: "8".into(),
+            place: Place::Named("8".into()),
             ..case
         };
         assert_ne!(found.id, decode(elsewhere).event.id);
@@ -165,7 +165,7 @@ fn what_is_written_as_one_line_is_read_as_the_same() {
         let line = super::super::structured(&message).unwrap();
         assert!(!line.contains('\n'), "{line}");
         let mut read = incoming(&[], &line);
-        read.content_type = Some("application/cloudevents+json".to_owned());
+        read.content_type = Some("application/cloudevents+json".into());
         read.topic = message.topic.clone();
         assert_eq!(decode(read).event, message.event, "{line}");
     }
