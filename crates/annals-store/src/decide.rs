@@ -182,9 +182,9 @@ impl Before<'_> {
         let found = self.core.ask(|core| core.select(query, range, 1));
         let found = found
             .map_err(|error| unanswered(&error))?
-            .positions
+            .picked
             .first()
-            .copied();
+            .map(|one| one.position);
         let Some(position) = found else {
             return self.check_archived(number, query, from);
         };

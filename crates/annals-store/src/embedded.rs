@@ -226,11 +226,15 @@ impl EmbeddedStore {
         count
     }
 
-    /// With [`WriterThread::Stepped`]: seals the log as a long pause would. Does nothing otherwise.
+    /// With [`WriterThread::Stepped`]: seals the log and merges files of the index as a long pause would. Does nothing
+    /// otherwise.
     pub fn step_idle(&self) {
         let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let WriterHandle::Stepped(committer) = &mut *writer {
             committer.seal();
+            if let Some(keeper) = &self.inner.keeper {
+                keeper.idle();
+            }
         }
     }
 

@@ -12,8 +12,8 @@
 
 mod term;
 mod trouble;
-mod list;
 mod span;
+mod list;
 mod stretch;
 mod select;
 mod active;
@@ -23,7 +23,7 @@ mod cold;
 mod parts;
 
 pub(crate) use active::{Active, Settled, Spot, Termed, TypeCounts};
-pub(crate) use part::{Marks, MarksWanted, Part, Range, Selection};
+pub(crate) use part::{Marks, MarksWanted, Part, Picked, Range, Selection};
 pub(crate) use parts::{Parts, select_newest};
 pub(crate) use sealed::{Cache, Census, MergeError, Pause, SealedPart, Workshop, joined, merge, write};
 pub(crate) use span::Span;

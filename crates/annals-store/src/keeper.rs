@@ -1,8 +1,8 @@
 //! Keeps the index small in memory and its files few.
 //!
-//! In: parts of the index that were closed. Out: their files, and one file instead of several of a size. All of this
-//! happens on a thread of its own, which gives way: parts that wait come first, and merging rests as long as it works,
-//! unless it is far behind. In simulations it happens at once, so that runs repeat.
+//! In: parts of the index that were closed. Out: their files, and one file instead of several. All of this happens on a
+//! thread of its own, which gives way: parts that wait come first, and merging rests as long as it works, unless it is far
+//! behind. In simulations it happens at once, so that runs repeat.
 //!
 //! Invariants: a part leaves memory only after its file was opened; files leave the folder only after the one that
 //! replaces them is there for good; whatever fails is tried again later and costs nothing but memory.
@@ -15,20 +15,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::core::Core;
-use crate::index::{Active, MergeError, Part, Parts, SealedPart, Trouble, joined};
+use crate::index::{Active, MergeError, Part, Parts, SealedPart, Trouble};
+use crate::merging::{FILES_MANY, Merging, at_leisure, while_busy};
 
-/// So many files of one size become one.
-const MERGED: usize = 8;
-/// Files that were made of others so often are not merged again: making one again must not take for ever.
-const LEVEL_MAX: u8 = 3;
 /// The writer waits while more parts than these wait for their files.
 const WAITING_MAX: usize = 1;
 /// No append is taken while more parts than these cannot be written.
 const REFUSED_AT: usize = 64;
 /// After a failure the keeper tries again after this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// With more files than these merging rests little: then questions wait for it.
-const FILES_MANY: usize = 4 * MERGED;
+/// When no part was closed for so long, there is leisure for more merging.
+const LEISURE_AFTER: Duration = Duration::from_secs(1);
 /// The longest rest of a merge at once.
 const REST_MAX: Duration = Duration::from_millis(10);
 
@@ -110,6 +107,13 @@ impl Keeper {
         })
     }
 
+    /// Without a thread: does what a thread does once no part was closed for a while.
+    pub(crate) fn idle(&self) {
+        if !self.threaded {
+            self.work.leisure();
+        }
+    }
+
     /// Writes the files of what waits and ends.
     pub(crate) fn close(&self) {
         self.work.closing.store(true, Ordering::Release);
@@ -153,15 +157,24 @@ impl Work {
     fn run(&self, woken: &Receiver<()>) {
         let _end = EndOfKeeping(self);
         loop {
-            let next = match self.failing.load(Ordering::Acquire) {
+            let failing = self.failing.load(Ordering::Acquire);
+            let next = match failing {
                 true => woken.recv_timeout(AGAIN_AFTER),
+                false if self.for_leisure(&self.parts()).is_some() => woken.recv_timeout(LEISURE_AFTER),
                 false => woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            self.all();
+            match next {
+                Err(RecvTimeoutError::Timeout) if !failing => self.leisure(),
+                _ => self.all(),
+            }
             if next == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }
+    }
+
+    fn parts(&self) -> Parts {
+        self.core.state.read().parts.clone()
     }
 
     fn waiting(&self) -> usize {
@@ -171,10 +184,27 @@ impl Work {
     /// Everything there is to do.
     fn all(&self) {
         self.seal_waiting();
+        self.merge_all(while_busy);
+    }
+
+    /// What there is to do besides when there is time.
+    fn leisure(&self) {
+        self.merge_all(|parts| self.for_leisure(parts));
+    }
+
+    /// What is worth merging at leisure. Nothing once the writer has failed: then nothing is written that need not be.
+    fn for_leisure(&self, parts: &Parts) -> Option<Merging> {
+        match self.core.failed.load(Ordering::Acquire) {
+            true => None,
+            false => at_leisure(parts),
+        }
+    }
+
+    fn merge_all(&self, choose: impl Fn(&Parts) -> Option<Merging>) {
         while !self.closing.load(Ordering::Acquire) {
-            let parts = self.core.state.read().parts.clone();
-            let Some(merged) = mergeable(&parts) else { return };
-            if let Err(error) = self.merge(&merged) {
+            let parts = self.parts();
+            let Some(merging) = choose(&parts) else { return };
+            if let Err(error) = self.merge(&parts, &merging) {
                 if !self.closing.load(Ordering::Acquire) {
                     self.failed(&error);
                 }
@@ -227,7 +257,9 @@ impl Work {
         Ok(())
     }
 
-    fn merge(&self, merged: &[Arc<SealedPart>]) -> Result<(), MergeError> {
+    fn merge(&self, parts: &Parts, merging: &Merging) -> Result<(), MergeError> {
+        let files = parts.all()[merging.places.clone()].iter();
+        let merged: Vec<Arc<SealedPart>> = files.filter_map(sealed).collect();
         let mut last = Instant::now();
         let mut pause = || {
             let worked = last.elapsed();
@@ -239,14 +271,14 @@ impl Work {
             last = Instant::now();
             Ok(())
         };
-        let part = self.core.shelf.merge(merged, &mut pause)?;
+        let part = self.core.shelf.merge(&merged, merging.level, &mut pause)?;
         let mut state = self.core.state.write();
         let is_first = |part: &Part| matches!(part, Part::Sealed(other) if Arc::ptr_eq(other, &merged[0]));
         let first = state.parts.all().iter().position(is_first);
         let places = first.map(|first| first..first + merged.len());
         let same = places.filter(|places| {
             let found = state.parts.all().get(places.clone());
-            found.is_some_and(|found| found.iter().zip(merged).all(|(part, merged)| is(part, merged)))
+            found.is_some_and(|found| found.iter().zip(&merged).all(|(part, merged)| is(part, merged)))
         });
         let Some(places) = same else {
             // One of them was made again meanwhile.
@@ -293,20 +325,9 @@ fn is(part: &Part, sealed: &Arc<SealedPart>) -> bool {
     matches!(part, Part::Sealed(other) if Arc::ptr_eq(other, sealed))
 }
 
-/// The first files of one size, small sizes first, that follow each other and are enough to become one.
-fn mergeable(parts: &Parts) -> Option<Vec<Arc<SealedPart>>> {
-    (0..LEVEL_MAX).find_map(|level| {
-        let mut run: Vec<Arc<SealedPart>> = Vec::new();
-        for part in parts.all() {
-            match part {
-                Part::Sealed(part) if part.level() == level => run.push(part.clone()),
-                _ => run.clear(),
-            }
-            let stretches: Vec<_> = run.iter().map(|part| part.stretch()).collect();
-            if run.len() == MERGED && joined(&stretches).is_some() {
-                return Some(run);
-            }
-        }
-        None
-    })
+fn sealed(part: &Part) -> Option<Arc<SealedPart>> {
+    match part {
+        Part::Sealed(part) => Some(part.clone()),
+        Part::Active(_) => None,
+    }
 }

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use annals_core::port::store::{Direction, ReadError};
 use annals_core::position::Position;
 use annals_core::query::Query;
-use annals_core::time::Timestamp;
-use annals_log::{Frame, Frames, Reader};
 
 use crate::core::Core;
-use crate::fetch::{Fetch, read_error};
-use crate::index::Range;
+use crate::fetch::Fetch;
+use crate::index::{Picked, Range};
 use crate::record::EventView;
+use crate::straight::Straight;
 
 /// Events that are resolved at once.
 const PICKED: usize = 4_096;
@@ -121,7 +120,7 @@ impl Lending {
                     if straight.step() {
                         return Ok(true);
                     }
-                    if straight.next >= self.range.to {
+                    if straight.is_over() {
                         return Ok(false);
                     }
                     straight.next_frame(&self.core.reader)?;
@@ -157,130 +156,19 @@ impl Lending {
             let fetch = Fetch::new(&self.core.reader, &self.core.weather);
             return Ok(Way::Picked(Box::new(fetch), false));
         }
-        let first = self.core.ask(|core| core.wanted(&[from]))?;
-        let frames = match first.first() {
-            Some(first) => self
-                .core
-                .reader
-                .frames_from(first.span.place)
-                .map_err(read_error)?,
-            None => self.core.reader.frames(),
-        };
-        Ok(Way::Straight(Box::new(Straight::new(frames, from, to))))
+        Ok(Way::Straight(Box::new(Straight::begin(&self.core, from, to)?)))
     }
 }
 
 /// Resolves the next events of a query; whether they are the last.
 fn pick(core: &Core, query: &Query, range: &mut Range, fetch: &mut Fetch) -> Result<bool, ReadError> {
     let selection = core.ask(|core| core.select(query, *range, PICKED))?;
-    fetch.lend(core.ask(|core| core.wanted(&selection.positions))?);
-    if let Some(last) = selection.positions.last() {
+    fetch.lend(core.ask(|core| core.resolved(&selection.picked))?);
+    if let Some(Picked { position: last, .. }) = selection.picked.last() {
         match range.direction {
             Direction::Forward => range.from = last + 1,
             Direction::Backward => range.to = *last,
         }
     }
     Ok(selection.finished)
-}
-
-/// A walk over all events from a position on.
-#[derive(Debug)]
-struct Straight {
-    frames: Frames,
-    frame: Option<Frame>,
-    recorded: Timestamp,
-    /// Where the next record of the frame begins.
-    at: usize,
-    /// The body of the event that was stepped to.
-    body: (usize, usize),
-    /// The position of the next event.
-    next: u64,
-    /// The first position that is wanted, and the first that is not.
-    from: u64,
-    to: u64,
-}
-
-impl Straight {
-    fn new(frames: Frames, from: u64, to: u64) -> Self {
-        Self {
-            frames,
-            frame: None,
-            recorded: Timestamp::EPOCH,
-            at: 0,
-            body: (0, 0),
-            next: from,
-            from,
-            to,
-        }
-    }
-
-    /// Goes to the next event of the frame, if it has one that is wanted.
-    #[inline]
-    fn step(&mut self) -> bool {
-        let Some(frame) = &self.frame else {
-            return false;
-        };
-        while self.next < self.to
-            && let Some(found) = annals_log::bounds(&frame.payload, self.at)
-        {
-            self.at = found.end;
-            if found.is_numbered {
-                self.next += 1;
-                if self.next > self.from {
-                    self.body = (found.body, found.end);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    fn next_frame(&mut self, reader: &Reader) -> Result<(), ReadError> {
-        // Let go first, so that its memory is there for the next one.
-        let is_first = self.frame.take().is_none();
-        let Some(frame) = self.frames.next() else {
-            let expected = format!("events up to position {}", self.to);
-            let found = format!("the end of the log behind {}", self.next);
-            return Err(read_error(reader.damaged(reader.end(), expected, found)));
-        };
-        let frame = frame.map_err(read_error)?;
-        let header = &frame.header;
-        let follows = match is_first {
-            true => (header.first..=header.end()).contains(&self.from),
-            false => header.first == self.next,
-        };
-        if !follows {
-            let expected = format!("a frame of events from {} on", self.next);
-            let found = format!("events from {} on", header.first);
-            return Err(read_error(reader.damaged(
-                frame.milestone().frame,
-                expected,
-                found,
-            )));
-        }
-        self.recorded = Timestamp::from_micros(header.time);
-        (self.at, self.next) = (0, header.first);
-        self.frame = Some(frame);
-        Ok(())
-    }
-
-    /// The event that was stepped to.
-    #[inline]
-    fn view(&self, reader: &Reader) -> Result<EventView<'_>, ReadError> {
-        let payload = self.frame.as_ref().map_or(&[][..], |frame| &frame.payload);
-        let position = Position::new(self.next - 1);
-        let body = &payload[self.body.0..self.body.1];
-        EventView::new(body, position, self.recorded).map_err(|found| self.damaged(reader, found))
-    }
-
-    #[cold]
-    fn damaged(&self, reader: &Reader, found: String) -> ReadError {
-        let place = self.frame.as_ref().map_or(reader.end(), |frame| {
-            let mut place = frame.milestone().frame;
-            place.at += (annals_log::FRAME_HEADER_BYTES + self.body.0) as u64;
-            place
-        });
-        let expected = format!("the event at position {}", self.next - 1);
-        read_error(reader.damaged(place, expected, found))
-    }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::core::Core;
 use crate::fetch::Wanted;
-use crate::index::{Marks, MarksWanted, Parts, Range, Selection, Trouble, select_newest};
+use crate::index::{Marks, MarksWanted, Parts, Picked, Range, Selection, Trouble, select_newest};
 
 impl Core {
     /// The first `limit` positions of a range that match.
@@ -127,6 +127,29 @@ impl Core {
         let forward = positions.first() <= positions.last();
         let (before, behind) = if forward { (older, newest) } else { (newest, older) };
         Ok(before.into_iter().chain(behind).map(wanted).collect())
+    }
+
+    /// As [`Core::wanted`], of what was found; only those are looked up whose place was not told along.
+    pub(crate) fn resolved(&self, picked: &[Picked]) -> Result<Vec<Wanted>, Trouble> {
+        let unknown: Vec<u64> = picked
+            .iter()
+            .filter(|one| one.span.is_none())
+            .map(|one| one.position)
+            .collect();
+        let looked_up = match unknown.len() {
+            0 => Vec::new(),
+            all if all == picked.len() => return self.wanted(&unknown),
+            _ => self.wanted(&unknown)?,
+        };
+        let mut looked_up = looked_up.into_iter().peekable();
+        let wanted = picked.iter().filter_map(|one| match one.span {
+            Some(span) => Some(Wanted {
+                position: one.position,
+                span,
+            }),
+            None => looked_up.next_if(|found| found.position == one.position),
+        });
+        Ok(wanted.collect())
     }
 
     /// The first of these events whose id is taken, and where.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use annals_core::event::RecordedEvent;
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{Direction, Page, Read, ReadError, TypeCount};
 use annals_core::position::{Position, Revision};
@@ -16,6 +17,13 @@ use crate::carried::Carried;
 use crate::core::Core;
 use crate::fetch::Fetch;
 use crate::index::{MarksWanted, Range, Selection};
+use crate::kept::Kept;
+use crate::straight::Straight;
+
+/// So many events of everything are worth reading the whole commit group in which they begin.
+const STRAIGHT_EVENTS_MIN: u64 = 128;
+/// Room that is made for the events of a page before they are there.
+const EVENTS_AT_ONCE: u64 = 8_192;
 
 impl Core {
     fn durable_end(&self) -> u64 {
@@ -60,9 +68,13 @@ impl Core {
         if reaches_back && read.direction == Direction::Forward {
             return Err(self.gone());
         }
-        let Selection { positions, finished } =
+        let is_straight = read.query.items().is_empty() && read.direction == Direction::Forward;
+        if is_straight && to.saturating_sub(read.from.get()).min(read.limit as u64) >= STRAIGHT_EVENTS_MIN {
+            return self.straight_page(read, to);
+        }
+        let Selection { picked, finished } =
             self.ask(|core| core.select(&read.query, range, read.limit.max(1)))?;
-        let wanted = self.ask(|core| core.wanted(&positions))?;
+        let wanted = self.ask(|core| core.resolved(&picked))?;
         let mut fetch = Fetch::new(&self.reader, &self.weather);
         let (mut events, mut content) = (Vec::with_capacity(wanted.len()), 0);
         fetch.give(wanted);
@@ -92,6 +104,37 @@ impl Core {
             Direction::Forward => last.map_or(read.from, Position::next),
             Direction::Backward if finished => read.from,
             Direction::Backward => last.unwrap_or(read.to),
+        };
+        Ok(Page {
+            events,
+            next,
+            finished,
+        })
+    }
+
+    /// A page of everything, commit group by commit group.
+    fn straight_page(&self, read: &Read, to: u64) -> Result<Page, ReadError> {
+        let mut straight = Straight::begin(self, read.from.get(), to)?;
+        let count = (to - read.from.get()).min(read.limit as u64).min(EVENTS_AT_ONCE);
+        let (mut events, mut content) = (Vec::with_capacity(count as usize), 0);
+        let mut kept = Kept::default();
+        while events.len() < read.limit && content < read.bytes {
+            if !straight.step() {
+                if straight.is_over() {
+                    break;
+                }
+                straight.next_frame(&self.reader)?;
+                continue;
+            }
+            let event = straight.give(&self.reader, &mut kept)?;
+            content += event.event.data.len();
+            events.push(event);
+        }
+        let finished = straight.is_over();
+        let last = events.last().map(|event: &RecordedEvent| event.position);
+        let next = match finished {
+            true => read.from.max(Position::new(to)),
+            false => last.map_or(read.from, Position::next),
         };
         Ok(Page {
             events,

@@ -159,12 +159,13 @@ impl Shelf {
     pub(crate) fn merge(
         &self,
         parts: &[Arc<SealedPart>],
+        level: u8,
         pause: Pause<'_>,
     ) -> Result<Arc<SealedPart>, MergeError> {
         let stretches: Vec<_> = parts.iter().map(|part| part.stretch()).collect();
         let stretch = crate::index::joined(&stretches)
             .ok_or_else(|| io::Error::other("they do not follow each other"))?;
-        let written = merge(&self.workshop(), parts, pause).map(drop);
+        let written = merge(&self.workshop(), parts, level, pause).map(drop);
         let part = self.finished(written, &stretch)?;
         // Its name must be there before theirs are gone.
         self.disk.flush_dir(&self.dir)?;

@@ -105,11 +105,15 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(access == Access::Write)
-            .open(path)?;
-        Ok(RealFile::shared(file))
+        let mut options = OpenOptions::new();
+        options.read(true).write(access == Access::Write);
+        // When a file was read last is of no use to anybody, and noting it is a good part of a short read.
+        let quiet = unnoted::open(&options, path);
+        let file = match quiet {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => options.open(path),
+            other => other,
+        };
+        Ok(RealFile::shared(file?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -257,6 +261,37 @@ mod place {
 
     pub(super) fn write(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
         file.seek_write(bytes, at)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod unnoted {
+    //! Files of which nobody notes when they were read. Only their owner may open them so.
+
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    use rustix::fs::OFlags;
+
+    pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
+        let mut options = options.clone();
+        options.custom_flags(OFlags::NOATIME.bits().cast_signed());
+        options.open(path)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod unnoted {
+    //! There is no such flag here.
+
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
+        options.open(path)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use annals_core::port::store::Direction;
 
+use super::span::Span;
 use super::trouble::Trouble;
 
 /// Which positions of a part to look at, counted from its first.
@@ -20,6 +21,11 @@ pub(super) trait List {
 
     /// The first position at or behind `bound` in walking order, if the range holds it. Bounds never go back.
     fn seek(&mut self, bound: u32) -> Result<Option<u32>, Trouble>;
+
+    /// Where the event lies that was found last, if the list knows.
+    fn span(&self, _position: u32) -> Option<Span> {
+        None
+    }
 }
 
 impl Local {

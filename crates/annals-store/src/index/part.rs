@@ -17,6 +17,7 @@ use super::active::Active;
 use super::list::Local;
 use super::sealed::SealedPart;
 use super::select::{Found, select};
+use super::span::Span;
 use super::trouble::Trouble;
 
 /// Which positions to look at.
@@ -28,10 +29,18 @@ pub(crate) struct Range {
     pub(crate) direction: Direction,
 }
 
+/// One that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Picked {
+    pub(crate) position: u64,
+    /// Where it lies, if that was told along.
+    pub(crate) span: Option<Span>,
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
-    pub(crate) positions: Vec<u64>,
+    pub(crate) picked: Vec<Picked>,
     /// Nothing else in the range matches.
     pub(crate) finished: bool,
 }
@@ -51,9 +60,11 @@ impl Range {
 impl Selection {
     /// Adds what a part holds, until there are `limit`. `false`: there is more than that.
     pub(super) fn extend(&mut self, first: u64, found: Found) -> bool {
-        let positions = found.positions.into_iter();
-        self.positions
-            .extend(positions.map(|position| first + u64::from(position)));
+        let picked = found.positions.into_iter().map(|(position, span)| Picked {
+            position: first + u64::from(position),
+            span,
+        });
+        self.picked.extend(picked);
         found.finished
     }
 }

@@ -112,7 +112,7 @@ impl Parts {
         let mut watch = ColdWatch::new(parts, forward);
         for number in 0..parts.len() {
             let part = &parts[if forward { number } else { parts.len() - 1 - number }];
-            let found = part.select(query, range, limit - selection.positions.len())?;
+            let found = part.select(query, range, limit - selection.picked.len())?;
             if !selection.extend(part.first(), found) {
                 return Ok(false);
             }
@@ -304,6 +304,6 @@ pub(crate) fn select_newest(
     selection: &mut Selection,
 ) -> Result<bool, Trouble> {
     let local = range.local(active.first(), active.next());
-    let found = select(&active, query, local, limit - selection.positions.len())?;
+    let found = select(&active, query, local, limit - selection.picked.len())?;
     Ok(selection.extend(active.first(), found))
 }

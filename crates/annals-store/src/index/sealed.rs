@@ -4,6 +4,7 @@
 //! is a hint: whatever is wrong with it is told as trouble, and it can always be made again from the log.
 
 mod varint;
+mod beside;
 mod page;
 mod cache;
 mod file;

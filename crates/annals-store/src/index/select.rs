@@ -11,6 +11,7 @@ use annals_core::query::{Query, QueryItem};
 use annals_log::bug::is_planted;
 
 use super::list::{List, Local};
+use super::span::Span;
 use super::term::TermKind;
 use super::trouble::Trouble;
 use crate::bug::Bug;
@@ -27,7 +28,8 @@ pub(super) trait Lists {
 /// What was found in one part.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) positions: Vec<u32>,
+    /// Each with where its event lies, if a list knew.
+    pub(super) positions: Vec<(u32, Option<Span>)>,
     /// Nothing else in the range matches.
     pub(super) finished: bool,
 }
@@ -50,14 +52,14 @@ pub(super) fn select<L: Lists>(
     let mut positions = Vec::new();
     while let Some(Reverse((rank, number))) = next.pop() {
         let position = range.position(rank);
-        if positions.last() != Some(&position) {
+        if positions.last().is_none_or(|(last, _)| *last != position) {
             if positions.len() == limit {
                 return Ok(Found {
                     positions,
                     finished: false,
                 });
             }
-            positions.push(position);
+            positions.push((position, walks[number].span(position)));
         }
         let after = walks[number].after(position)?;
         next.extend(after.map(|position| Reverse((range.rank(position), number))));
@@ -205,6 +207,12 @@ impl<T: List> Walk<T> {
                 }
             }
         }
+    }
+
+    /// Where a position lies that was found last, if any list knows.
+    fn span(&self, position: u32) -> Option<Span> {
+        let mut lists = self.others.iter().chain(&self.drivers);
+        lists.find_map(|list| list.span(position))
     }
 
     fn has_type(&mut self, position: u32) -> Result<bool, Trouble> {

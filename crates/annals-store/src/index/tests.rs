@@ -191,7 +191,7 @@ impl History {
             Part::Active(_) => panic!("only files are merged"),
         };
         let inputs: Vec<_> = self.parts.all()[from..to].iter().map(sealed).collect();
-        let stretch = merge(&self.workshop(), &inputs, &mut || Ok(())).unwrap();
+        let stretch = merge(&self.workshop(), &inputs, 1, &mut || Ok(())).unwrap();
         let part = self.sealed(stretch.frames());
         self.parts.replace(from..to, vec![part]);
     }
@@ -297,7 +297,13 @@ impl History {
         let context = format!("round {round}: {query:?} {range:?}");
         assert_eq!(found.finished, expected.len() <= limit, "{context}");
         expected.truncate(limit);
-        assert_eq!(found.positions, expected, "{context}");
+        let positions: Vec<u64> = found.picked.iter().map(|one| one.position).collect();
+        assert_eq!(positions, expected, "{context}");
+        let spans = self.parts.spans(&positions).unwrap();
+        for one in &found.picked {
+            let Some(span) = one.span else { continue };
+            assert!(spans.contains(&(one.position, span)), "{one:?} {context}");
+        }
     }
 
     fn check_marks(&self, chance: &mut Chance) {
@@ -505,6 +511,20 @@ fn a_file_is_opened_only_where_it_belongs() {
         matches!(open(&history.disk, other, SALT), Err(Trouble::Damaged { .. })),
         "other frames"
     );
+    let formatted = |format: u16| {
+        let mut other = bytes.clone();
+        // Behind the head of the page and the magic.
+        other[16..18].copy_from_slice(&format.to_le_bytes());
+        repair(&frames.name(), SALT, &mut other);
+        history.disk.remove(&path).unwrap();
+        history.disk.place(&path, &other);
+        open(&history.disk, frames, SALT)
+    };
+    assert!(formatted(1).is_ok());
+    for format in [0, 2] {
+        let found = formatted(format);
+        assert!(matches!(found, Err(Trouble::Damaged { .. })), "format {format}");
+    }
     for size in [0, 100, 4_096, bytes.len() - 1] {
         history.disk.remove(&path).unwrap();
         history.disk.place(&path, &bytes[..size]);

@@ -333,6 +333,22 @@ fn answers_come_from_files_and_files_become_few() {
 }
 
 #[test]
+fn at_leisure_files_become_fewer_and_answers_stay() {
+    let (disk, groups) = filled(1_500);
+    let model = Model::of(&groups);
+    let store = open(&disk);
+    let busy = store.stats().index_files;
+    assert!(busy > 7, "{:?}", store.stats());
+    store.step_idle();
+    let leisure = store.stats().index_files;
+    assert!(leisure < 5, "{leisure} files of {busy}");
+    assert_eq!(files(&disk).len(), leisure as usize);
+    check(&store, &model, "at leisure");
+    check_appends(&store, &model, "at leisure");
+    assert_eq!(store.verify().unwrap().findings, []);
+}
+
+#[test]
 fn opening_reads_what_is_behind_the_last_file_and_not_the_history() {
     let reads = |events| {
         let (disk, _) = filled(events);

@@ -246,6 +246,39 @@ fn what_is_lent_is_what_pages_give_for_every_query_and_stretch_in_both_direction
 }
 
 #[test]
+fn long_pages_of_everything_are_what_is_lent_wherever_they_begin_and_end() {
+    let disk = SimDisk::new(9);
+    let store = open(&disk, 16 << 10);
+    fill(&store, 1_200, 9);
+    let all = lent(store.lend(Query::all(), Position::ZERO)).unwrap();
+    let mut chance = Chance::new(9);
+    for round in 0..60 {
+        let from = chance.below(1_100);
+        let to = from + chance.below(1_300);
+        let read = Read {
+            limit: 128 + chance.below(300) as usize,
+            bytes: [usize::MAX, 5_000, 1][chance.below(3) as usize],
+            ..Read::new(Query::all(), Position::new(from)).to(Position::new(to))
+        };
+        let expected = &all[from as usize..to.min(1_200) as usize];
+        assert_eq!(paged(&store, read.clone()), expected, "round {round}");
+        let page = now(store.read(read.clone())).unwrap();
+        assert!(!page.events.is_empty() || from >= to, "round {round}");
+        assert_eq!(
+            page.finished,
+            page.events.len() == expected.len(),
+            "round {round}"
+        );
+        let bytes = |events: &[RecordedEvent]| events.iter().map(|event| event.data.len()).sum::<usize>();
+        let before_last = &page.events[..page.events.len().saturating_sub(1)];
+        assert!(
+            bytes(before_last) < read.bytes && page.events.len() <= read.limit,
+            "round {round}"
+        );
+    }
+}
+
+#[test]
 fn it_ends_where_the_store_ended_when_it_began() {
     let disk = SimDisk::new(4);
     let store = open(&disk, 16 << 10);

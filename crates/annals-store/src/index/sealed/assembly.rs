@@ -13,6 +13,7 @@ use super::super::active::TypeCounts;
 use super::super::span::Span;
 use super::super::stretch::Stretch;
 use super::super::term::{TermKind, hash};
+use super::beside::Base;
 use super::filter::FilterBuilder;
 use super::header::Header;
 use super::lists::ListWriter;
@@ -80,7 +81,7 @@ impl<'a> Assembly<'a> {
             filter: FilterBuilder::new(filtered),
             filtered: 0,
             table: TableWriter::default(),
-            list: ListWriter::default(),
+            list: ListWriter::new(Base::of(stretch)),
             places: PlacesWriter::default(),
             value: Vec::new(),
             roots: [Root::default(); 3],
@@ -93,9 +94,9 @@ impl<'a> Assembly<'a> {
         self.filtered += 1;
     }
 
-    /// A position of the term that comes next.
-    pub(super) fn position(&mut self, position: u32) -> io::Result<()> {
-        self.list.push(&mut self.pages, position)
+    /// A position of the term that comes next, and where its event lies, if the list shall know.
+    pub(super) fn position(&mut self, position: u32, span: Option<&Span>) -> io::Result<()> {
+        self.list.push(&mut self.pages, position, span)
     }
 
     /// The term of the positions since the last one: its kind and its bytes, as one.

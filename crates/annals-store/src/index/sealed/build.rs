@@ -3,9 +3,16 @@
 use std::io;
 
 use super::super::active::Active;
+use super::super::term::TermKind;
 use super::assembly::{Assembly, Part, Workshop, is_timed};
 use super::marks;
 use super::writer::Pause;
+
+/// Whether the list of a term says where its events lie: most of those that are long are of types, and whoever asks for
+/// many events finds their places beside each other.
+fn is_placed(term: &[u8]) -> bool {
+    term.first() != Some(&(TermKind::Type as u8))
+}
 
 /// Writes the file of a part that is in memory and has nothing pending. `marks_set` counts the marks that are set where
 /// it ends, from the beginning of the log.
@@ -23,8 +30,10 @@ pub(crate) fn write(
     let filtered = (active.entries() + untimed) as u64;
     let mut assembly = Assembly::begin(workshop, &stretch, filtered, pause)?;
     for (term, positions) in terms {
+        let placed = is_placed(term);
         for position in positions {
-            assembly.position(*position)?;
+            let span = placed.then(|| active.span(stretch.first + u64::from(*position)));
+            assembly.position(*position, span.flatten().as_ref())?;
         }
         assembly.term(term)?;
     }

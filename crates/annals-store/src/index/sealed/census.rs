@@ -13,6 +13,7 @@ use annals_core::mark::{Mark, MarkKey};
 use super::super::span::Span;
 use super::super::term::{TermKind, hash};
 use super::super::trouble::Trouble;
+use super::beside::Base;
 use super::lists::{All, Stored};
 use super::marks;
 use super::part::SealedPart;
@@ -59,33 +60,33 @@ impl Census {
     }
 
     pub(crate) fn event(&mut self, position: u64, event: &NewEvent, span: &Span) {
-        self.term(position, TermKind::Type, event.event_type.as_str().as_bytes());
+        let of_type = event.event_type.as_str().as_bytes();
+        self.term(position, TermKind::Type, of_type, None);
         for tag in &event.tags {
-            self.term(position, TermKind::Tag, tag.as_str().as_bytes());
+            self.term(position, TermKind::Tag, tag.as_str().as_bytes(), Some(span));
         }
         if let Some(correlation) = event.metadata.correlation {
-            self.term(position, TermKind::Correlation, correlation.as_uuid().as_bytes());
+            let bytes = correlation.as_uuid();
+            self.term(position, TermKind::Correlation, bytes.as_bytes(), Some(span));
         }
         self.ids
             .add(hash(position, TermKind::Id, event.id.as_uuid().as_bytes()));
         self.place(position, span);
     }
 
-    fn term(&mut self, position: u64, kind: TermKind, bytes: &[u8]) {
+    fn term(&mut self, position: u64, kind: TermKind, bytes: &[u8], span: Option<&Span>) {
         let mut term = vec![kind as u8];
         term.extend_from_slice(bytes);
-        self.terms.add(hash(position, TermKind::Tag, &term));
+        self.listed(position, &term, span);
+    }
+
+    fn listed(&mut self, position: u64, term: &[u8], span: Option<&Span>) {
+        let place = span.map_or(0, |span| place_hash(position, span));
+        self.terms.add(hash(position ^ place, TermKind::Tag, term));
     }
 
     fn place(&mut self, position: u64, span: &Span) {
-        let fields = [
-            u64::from(span.place.segment) << 32 | span.place.at,
-            u64::from(span.bytes),
-            u64::from(span.checksum),
-            span.recorded.as_micros().cast_unsigned(),
-        ];
-        let bytes: Vec<u8> = fields.iter().flat_map(|field| field.to_le_bytes()).collect();
-        self.places.add(hash(position, TermKind::Id, &bytes));
+        self.places.add(place_hash(position, span));
     }
 
     /// What was written to a mark; the last write counts.
@@ -119,6 +120,17 @@ impl Census {
     }
 }
 
+fn place_hash(position: u64, span: &Span) -> u64 {
+    let fields = [
+        u64::from(span.place.segment) << 32 | span.place.at,
+        u64::from(span.bytes),
+        u64::from(span.checksum),
+        span.recorded.as_micros().cast_unsigned(),
+    ];
+    let bytes: Vec<u8> = fields.iter().flat_map(|field| field.to_le_bytes()).collect();
+    hash(position, TermKind::Id, &bytes)
+}
+
 impl SealedPart {
     /// Reads all of the file and counts what is in it.
     pub(crate) fn census(&self) -> Result<Census, Trouble> {
@@ -148,17 +160,17 @@ impl SealedPart {
         let (first, beside) = (self.stretch().first, self.file.streaming());
         let mut scan = Scan::new(Arc::new(self.file.streaming()), self.header.terms, &[])?;
         while scan.step()? {
-            let stored = Stored::read(scan.value()).ok_or_else(|| scan.senseless())?;
+            let base = Base::of(self.stretch());
+            let stored = Stored::read(scan.value(), base).ok_or_else(|| scan.senseless())?;
             self.must_be_in_filter(scan.key())?;
             let mut all = All::new(stored);
             loop {
-                let positions = all.next(&beside)?;
-                if positions.is_empty() {
+                let listed = all.next(&beside)?;
+                if listed.positions.is_empty() {
                     break;
                 }
-                for position in positions {
-                    let hash = hash(first + u64::from(position), TermKind::Tag, scan.key());
-                    census.terms.add(hash);
+                for (position, span) in listed.each() {
+                    census.listed(first + u64::from(position), scan.key(), span.as_ref());
                 }
             }
         }

@@ -12,13 +12,13 @@ use super::table::Root;
 
 const MAGIC: [u8; 8] = *b"annalidx";
 /// The newest format this build reads and the one it writes. A file of any other is made again.
-const FORMAT: u16 = 0;
+const FORMAT: u16 = 1;
 
 /// What the first page says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) stretch: Stretch,
-    /// How often it was made of others.
+    /// How often it was made of others while the store was busy.
     pub(super) level: u8,
     pub(super) pages: u32,
     /// The lowest and the highest id of version 7.

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::super::stretch::Stretch;
 use super::super::trouble::Trouble;
 use super::assembly::{Assembly, Part, Workshop};
+use super::beside::Base;
 use super::file::PageFile;
 use super::lists::{All, Stored};
 use super::marks::Written;
@@ -36,6 +37,8 @@ struct Input {
     scan: Scan,
     /// Read apart, so that the walk over the table is not disturbed.
     beside: PageFile,
+    /// What the first place of its lists is told from.
+    base: Base,
     /// What its positions grow by.
     shift: u32,
     more: bool,
@@ -67,6 +70,7 @@ pub(crate) fn joined(stretches: &[&Stretch]) -> Option<Stretch> {
 pub(crate) fn merge(
     workshop: &Workshop<'_>,
     parts: &[Arc<SealedPart>],
+    level: u8,
     pause: Pause<'_>,
 ) -> Result<Stretch, MergeError> {
     let stretches: Vec<_> = parts.iter().map(|part| part.stretch()).collect();
@@ -74,7 +78,6 @@ pub(crate) fn merge(
     let last = parts
         .last()
         .ok_or_else(|| io::Error::other("there is nothing to merge"))?;
-    let level = parts.iter().map(|part| part.level()).max().unwrap_or(0) + 1;
     let filtered = parts.iter().map(|part| part.header.filtered).sum();
     let mut assembly = Assembly::begin(workshop, &stretch, filtered, pause)?;
     terms(&mut assembly, inputs(parts, |part| part.header.terms)?)?;
@@ -107,6 +110,7 @@ fn inputs(parts: &[Arc<SealedPart>], root: impl Fn(&SealedPart) -> Root) -> Resu
         let mut input = Input {
             scan: Scan::new(Arc::new(part.file.streaming()), root(part), &[])?,
             beside: part.file.streaming(),
+            base: Base::of(part.stretch()),
             shift: (part.stretch().first - first) as u32,
             more: false,
         };
@@ -135,15 +139,16 @@ fn terms(assembly: &mut Assembly<'_>, mut inputs: Vec<Input>) -> Result<(), Merg
             if input.scan.key() != key {
                 continue;
             }
-            let stored = Stored::read(input.scan.value()).ok_or_else(|| input.scan.senseless())?;
+            let stored =
+                Stored::read(input.scan.value(), input.base).ok_or_else(|| input.scan.senseless())?;
             let mut all = All::new(stored);
             loop {
-                let positions = all.next(&input.beside)?;
-                if positions.is_empty() {
+                let listed = all.next(&input.beside)?;
+                if listed.positions.is_empty() {
                     break;
                 }
-                for position in positions {
-                    assembly.position(position + input.shift)?;
+                for (position, span) in listed.each() {
+                    assembly.position(position + input.shift, span.as_ref())?;
                 }
             }
             input.step()?;

@@ -22,6 +22,7 @@ use super::super::stretch::{Frames, Stretch};
 use super::super::term::{TermKind, hash};
 use super::super::trouble::Trouble;
 use super::assembly::is_timed;
+use super::beside::Base;
 use super::cache::Cache;
 use super::file::PageFile;
 use super::header::Header;
@@ -94,7 +95,7 @@ impl SealedPart {
         &self.header.stretch
     }
 
-    /// How often it was made of others.
+    /// How often it was made of others while the store was busy.
     pub(crate) fn level(&self) -> u8 {
         self.header.level
     }
@@ -159,7 +160,8 @@ impl SealedPart {
             return Ok(None);
         }
         let (file, root) = (&*self.file, self.header.terms);
-        Table { file, root }.get(&term_bytes(kind, bytes), Stored::read)
+        let base = Base::of(&self.header.stretch);
+        Table { file, root }.get(&term_bytes(kind, bytes), |value| Stored::read(value, base))
     }
 
     /// Says that a term will be asked about: first for its page of the filter, then, once that is there, for the rest.

@@ -269,6 +269,8 @@ pub(crate) struct PlacesReader<'a> {
     root: PlacesRoot,
     directory: Option<(u32, Arc<Page>)>,
     places: Option<(u32, Arc<Page>)>,
+    /// The block that was looked at last, and where it begins.
+    last: Option<(u32, (u32, usize))>,
 }
 
 impl<'a> PlacesReader<'a> {
@@ -278,6 +280,7 @@ impl<'a> PlacesReader<'a> {
             root,
             directory: None,
             places: None,
+            last: None,
         }
     }
 
@@ -287,7 +290,11 @@ impl<'a> PlacesReader<'a> {
             return Ok(None);
         }
         let block = position / BLOCK;
-        let (number, at) = self.entry(block)?;
+        let (number, at) = match self.last {
+            Some((known, entry)) if known == block => entry,
+            _ => self.entry(block)?,
+        };
+        self.last = Some((block, (number, at)));
         let page = kept(&mut self.places, self.file, number, Kind::Places)?;
         let block = Block::new(page.content(), at, self.root.records_in(block));
         let block = block.ok_or_else(|| no_block(self.file, number))?;

@@ -1,14 +1,18 @@
 //! Long posting lists: runs of pages that hold nothing but the positions of one term.
 //!
-//! In: positions in order. Out: pages; and walks over them that read few. A page holds groups of 64 positions. The first
-//! of a group is not in the content but in the table at the end of the page: for each group its first position (4) and
-//! where its content begins (2); then how many positions are before the page (4), and how many groups there are (2). The
-//! others are distances to the one before, as varints. So a place in a run is found by halving, twice.
+//! In: positions in order, with or without the places of their events. Out: pages; and walks over them that read few. A
+//! page holds groups of 64 positions. The first of a group is not in the content but in the table at the end of the page:
+//! for each group its first position (4) and where its content begins (2); then how many positions are before the page (4),
+//! and how many groups there are (2). The others are distances to the one before, as varints. A place stands behind its
+//! position, the first of a group told from the base. So a place in a run is found by halving, twice.
 
 use std::io;
 use std::sync::Arc;
 
+use super::super::list::gallop;
+use super::super::span::Span;
 use super::super::trouble::Trouble;
+use super::beside::{BESIDE_BYTES_MAX, Base, Listed};
 use super::file::PageFile;
 use super::page::{Kind, Page, ROOM};
 use super::varint;
@@ -26,12 +30,17 @@ pub(super) struct Run {
     pub(super) page: u32,
     pub(super) pages: u32,
     pub(super) last: u32,
+    /// What places are told from, if they stand beside the positions.
+    pub(super) placed: Option<Base>,
 }
 
 /// Writes one run.
 #[derive(Debug)]
 pub(super) struct RunWriter {
     run: Run,
+    base: Base,
+    /// The place before.
+    before: Base,
     content: Vec<u8>,
     table: Vec<u8>,
     /// Of the page that is filled.
@@ -40,12 +49,15 @@ pub(super) struct RunWriter {
 
 impl RunWriter {
     /// Begins a run; no other page may be written until it ends.
-    pub(super) fn begin(pages: &PageWriter<'_>) -> Self {
+    pub(super) fn begin(pages: &PageWriter<'_>, base: Base, placed: bool) -> Self {
         Self {
             run: Run {
                 page: pages.next(),
+                placed: placed.then_some(base),
                 ..Run::default()
             },
+            base,
+            before: base,
             content: Vec::with_capacity(ROOM),
             table: Vec::new(),
             positions: 0,
@@ -53,16 +65,26 @@ impl RunWriter {
     }
 
     /// Adds a position behind all others.
-    pub(super) fn push(&mut self, pages: &mut PageWriter<'_>, position: u32) -> io::Result<()> {
-        if self.content.len() + 5 + self.table.len() + ENTRY_BYTES + TABLE_END_BYTES > ROOM {
+    pub(super) fn push(
+        &mut self,
+        pages: &mut PageWriter<'_>,
+        position: u32,
+        span: Option<&Span>,
+    ) -> io::Result<()> {
+        let needed = 5 + span.map_or(0, |_| BESIDE_BYTES_MAX) + ENTRY_BYTES + TABLE_END_BYTES;
+        if self.content.len() + self.table.len() + needed > ROOM {
             self.end_page(pages)?;
         }
         if self.positions.is_multiple_of(GROUP) {
             self.table.extend_from_slice(&position.to_le_bytes());
             let at = self.content.len() as u16;
             self.table.extend_from_slice(&at.to_le_bytes());
+            self.before = self.base;
         } else {
             varint::put(&mut self.content, u64::from(position - self.run.last));
+        }
+        if let Some(span) = span {
+            self.before.put(&mut self.content, span);
         }
         self.run.last = position;
         self.run.count += 1;
@@ -99,20 +121,20 @@ impl Run {
             return Ok(0);
         };
         let page = self.read(file, number)?;
-        let (group, mut positions) = (page.group_with(position).unwrap_or(0), Vec::new());
-        page.read_group(file, group, &mut positions)?;
-        let inside = positions.partition_point(|at| *at < position);
+        let (group, mut listed) = (page.group_with(position).unwrap_or(0), Listed::default());
+        page.read_group(file, group, self.placed, &mut listed)?;
+        let inside = listed.positions.partition_point(|at| *at < position);
         Ok((page.before() + group * GROUP) as usize + inside)
     }
 
-    /// All positions of one of its pages.
-    pub(super) fn positions(&self, file: &PageFile, number: u32) -> Result<Vec<u32>, Trouble> {
+    /// All of one of its pages.
+    pub(super) fn listed(&self, file: &PageFile, number: u32) -> Result<Listed, Trouble> {
         let page = self.read(file, number)?;
-        let mut positions = Vec::with_capacity((page.groups() * GROUP) as usize);
+        let mut listed = Listed::default();
         for group in 0..page.groups() {
-            page.read_group(file, group, &mut positions)?;
+            page.read_group(file, group, self.placed, &mut listed)?;
         }
-        Ok(positions)
+        Ok(listed)
     }
 
     /// Of some of its pages, the last one that does not begin behind a position.
@@ -211,21 +233,41 @@ impl ListPage {
         low.checked_sub(1)
     }
 
-    /// Adds the positions of a group.
-    fn read_group(&self, file: &PageFile, group: u32, positions: &mut Vec<u32>) -> Result<(), Trouble> {
+    /// Adds a group.
+    fn read_group(
+        &self,
+        file: &PageFile,
+        group: u32,
+        placed: Option<Base>,
+        listed: &mut Listed,
+    ) -> Result<(), Trouble> {
         let content = self.page.content();
         let to = match group + 1 < self.groups() {
             true => self.begins_at(group + 1).min(content.len()),
             false => content.len(),
         };
-        let (content, mut at, mut position) = (&content[..to], self.begins_at(group), self.first(group));
-        positions.push(position);
-        while at < content.len() {
-            let next = varint::take_u32(content, &mut at).and_then(|distance| position.checked_add(distance));
-            position = next.ok_or_else(|| senseless(file, self.at))?;
-            positions.push(position);
+        let (content, at) = (&content[..to], self.begins_at(group));
+        read(content, at, self.first(group), placed, listed).ok_or_else(|| senseless(file, self.at))
+    }
+}
+
+/// Adds a first position and those that are told behind it; `None` if they make no sense.
+fn read(
+    content: &[u8],
+    mut at: usize,
+    mut position: u32,
+    mut placed: Option<Base>,
+    listed: &mut Listed,
+) -> Option<()> {
+    loop {
+        listed.positions.push(position);
+        if let Some(before) = &mut placed {
+            listed.spans.push(before.take(content, &mut at)?);
         }
-        Ok(())
+        if at >= content.len() {
+            return Some(());
+        }
+        position = position.checked_add(varint::take_u32(content, &mut at)?)?;
     }
 }
 
@@ -236,7 +278,9 @@ pub(super) struct RunWalk {
     run: Run,
     page: Option<ListPage>,
     group: u32,
-    positions: Vec<u32>,
+    listed: Listed,
+    /// The place in the group that was answered last.
+    stood: usize,
 }
 
 impl RunWalk {
@@ -246,14 +290,20 @@ impl RunWalk {
             run,
             page: None,
             group: 0,
-            positions: Vec::new(),
+            listed: Listed::default(),
+            stood: 0,
         }
     }
 
+    /// Where one of the positions lies that were found last, if that is known.
+    pub(super) fn span(&self, position: u32) -> Option<Span> {
+        self.listed.span(position)
+    }
+
     fn stand(&mut self, page: ListPage, group: u32) -> Result<(), Trouble> {
-        self.positions.clear();
-        page.read_group(&self.file, group, &mut self.positions)?;
-        (self.page, self.group) = (Some(page), group);
+        self.listed.clear();
+        page.read_group(&self.file, group, self.run.placed, &mut self.listed)?;
+        (self.page, self.group, self.stood) = (Some(page), group, 0);
         Ok(())
     }
 
@@ -262,7 +312,7 @@ impl RunWalk {
         if bound > self.run.last {
             return Ok(None);
         }
-        if self.positions.last().is_none_or(|last| *last < bound) {
+        if self.listed.positions.last().is_none_or(|last| *last < bound) {
             let page = match self.page.take() {
                 Some(page) => page,
                 None => self.run.read(&self.file, 0)?,
@@ -271,12 +321,15 @@ impl RunWalk {
             let group = page.group_with(bound).unwrap_or(0);
             self.stand(page, group)?;
         }
-        let place = self.positions.partition_point(|at| *at < bound);
-        if place == self.positions.len() {
+        // Mostly it is the next one.
+        let rest = self.listed.positions.get(self.stood..).unwrap_or_default();
+        let place = self.stood + gallop(rest.len(), |place| rest[place] < bound);
+        self.stood = place;
+        if place == self.listed.positions.len() {
             self.next_group()?;
-            return Ok(self.positions.first().copied());
+            return Ok(self.listed.positions.first().copied());
         }
-        Ok(Some(self.positions[place]))
+        Ok(Some(self.listed.positions[place]))
     }
 
     /// From a page on, the last one that does not begin behind `bound`; most walks go on to one that is near.
@@ -311,7 +364,7 @@ impl RunWalk {
 
     /// The last position not behind `bound`.
     pub(super) fn backward(&mut self, bound: u32) -> Result<Option<u32>, Trouble> {
-        if self.positions.first().is_none_or(|first| *first > bound) {
+        if self.listed.positions.first().is_none_or(|first| *first > bound) {
             let page = match self.page.take() {
                 Some(page) if page.first(0) <= bound => page,
                 before => {
@@ -325,7 +378,7 @@ impl RunWalk {
             let group = page.group_with(bound).unwrap_or(0);
             self.stand(page, group)?;
         }
-        let after = self.positions.partition_point(|at| *at <= bound);
-        Ok(after.checked_sub(1).map(|place| self.positions[place]))
+        let after = self.listed.positions.partition_point(|at| *at <= bound);
+        Ok(after.checked_sub(1).map(|place| self.listed.positions[place]))
     }
 }

@@ -61,7 +61,9 @@ fn a_header_comes_back_and_others_do_not() {
             None,
             "a place for every event and no more"
         );
-        bytes[8] = 1;
-        assert_eq!(Header::decode(&bytes), None, "a newer format");
+        for other in [FORMAT - 1, FORMAT + 1] {
+            bytes[8..10].copy_from_slice(&other.to_le_bytes());
+            assert_eq!(Header::decode(&bytes), None, "format {other}");
+        }
     }
 }
