@@ -7,6 +7,7 @@
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
+pub mod bug;
 pub mod kind;
 pub mod time;
 pub mod id;

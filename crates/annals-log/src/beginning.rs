@@ -197,38 +197,4 @@ pub fn remove_before(disk: &dyn Disk, dir: &Path, beginning: &Beginning) -> io::
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn beginning() -> Beginning {
-        Beginning {
-            salt: 0x910a_2dec_8902_5cc1,
-            segment: 3,
-            before: Milestone {
-                frame: Place {
-                    segment: 2,
-                    at: 8_000,
-                },
-                number: 41,
-                checksum: 0x0f3a_9c11,
-            },
-            first: 1_234,
-            note: "newest 5\narchive file:///x y\n".into(),
-        }
-    }
-
-    #[test]
-    fn it_is_read_as_it_was_written_and_in_no_other_way() {
-        let text = beginning().text();
-        assert_eq!(Beginning::read(&text), Ok(beginning()));
-        for at in 0..text.len() {
-            let mut bytes = text.clone().into_bytes();
-            bytes[at] ^= 1;
-            let spoiled = String::from_utf8_lossy(&bytes);
-            assert!(Beginning::read(&spoiled).is_err(), "{spoiled}");
-        }
-        assert!(matches!(Beginning::read(""), Err(NoBeginning::Bad(_))));
-        let newer = text.replace("beginning 1", "beginning 2");
-        assert_eq!(Beginning::read(&newer), Err(NoBeginning::Newer(2)));
-    }
-}
+mod tests;

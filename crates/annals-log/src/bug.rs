@@ -1,16 +1,11 @@
-//! Bugs that can be planted, so that the harnesses can show that they find them.
-//!
-//! In: a bug, from a test. Out: at its place in the code, whether it is to be made. Without the feature `bugs` nothing
-//! can be planted and every question here is answered `false` at compile time. A planted bug is seen by the planting
-//! thread only. The crates above plant theirs by the same means, see [`Plantable`].
+//! Bugs of the log that can be planted, so that the harnesses can show that they find them; see [`annals_bug`]. The store plants
+//! its own by the same means.
 //!
 //! Where a mistake of the general sort cannot be made here, the nearest one that could be is taken, and its line says so.
 
-/// A mistake somebody could make in the code of some crate.
-pub trait Plantable: Copy {
-    /// Different for every bug of every crate, never 0. This crate's are below 1,000.
-    fn number(self) -> u32;
-}
+pub use annals_bug::{Plantable, is_planted};
+#[cfg(feature = "bugs")]
+pub use annals_bug::{plant, weed};
 
 /// A mistake somebody could make in this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,37 +93,3 @@ impl Plantable for Bug {
         self as u32
     }
 }
-
-#[cfg(feature = "bugs")]
-thread_local! {
-    /// The number of the planted bug; 0: none.
-    static PLANTED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-}
-
-/// Plants one bug for this thread, in place of any other.
-#[cfg(feature = "bugs")]
-pub fn plant(bug: impl Plantable) {
-    PLANTED.set(bug.number());
-}
-
-/// Takes away what was planted for this thread.
-#[cfg(feature = "bugs")]
-pub fn weed() {
-    PLANTED.set(0);
-}
-
-/// Whether this thread has this bug planted.
-#[cfg(feature = "bugs")]
-pub fn is_planted(bug: impl Plantable) -> bool {
-    PLANTED.get() == bug.number()
-}
-
-/// Whether this thread has this bug planted: never in this build.
-#[cfg(not(feature = "bugs"))]
-pub const fn is_planted<B: Plantable>(_bug: B) -> bool {
-    false
-}
-
-// Were this no constant, a build without the feature would fail here.
-#[cfg(not(feature = "bugs"))]
-const _: () = assert!(!is_planted(Bug::ALL[0]));

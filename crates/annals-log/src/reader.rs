@@ -359,8 +359,8 @@ impl Frames {
 
     fn advance(&mut self) -> Result<Option<Frame>, ReadError> {
         loop {
-            if self.walk.is_none() && !self.open_next()? {
-                return Ok(None);
+            if self.walk.is_none() {
+                self.open_next()?;
             }
             let Some(walk) = &mut self.walk else {
                 return Ok(None);
@@ -391,16 +391,17 @@ impl Frames {
         }
     }
 
-    fn open_next(&mut self) -> Result<bool, ReadError> {
+    /// Begins with the next segment; there may be none.
+    fn open_next(&mut self) -> Result<(), ReadError> {
         if self.next_segment > self.end.segment {
-            return Ok(false);
+            return Ok(());
         }
         let place = Place {
             segment: self.next_segment,
             at: FIRST_FRAME,
         };
         if place == self.end {
-            return Ok(false);
+            return Ok(());
         }
         let segment = self.reader.segment(place.segment);
         let segment = segment.ok_or_else(|| self.reader.damaged(place, "a segment", "none"))?;
@@ -411,7 +412,7 @@ impl Frames {
         };
         self.walk = Some(Walk::new(segment, self.reader.salt(), place.at, to));
         self.next_segment += 1;
-        Ok(true)
+        Ok(())
     }
 
     fn missing(&mut self, place: Place, found: u64) -> ReadError {

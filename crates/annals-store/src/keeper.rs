@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::core::Core;
-use crate::index::{MergeError, Part, Parts, SealedPart, Trouble};
+use crate::index::{Active, MergeError, Part, Parts, SealedPart, Trouble};
 use crate::merging::{FILES_MANY, Merging, at_leisure, while_busy};
 
 /// The writer waits while more parts than these wait for their files.
@@ -223,11 +223,12 @@ impl Work {
     fn seal_waiting(&self) {
         loop {
             let parts = self.core.state.read().parts.clone();
-            let waiting = parts
-                .all()
-                .iter()
-                .position(|part| matches!(part, Part::Active(_)));
-            let sealed = waiting.map(|number| self.seal(&parts, number));
+            let mut places = parts.all().iter().enumerate();
+            let waiting = places.find_map(|(number, part)| match part {
+                Part::Active(active) => Some((number, active)),
+                Part::Sealed(_) => None,
+            });
+            let sealed = waiting.map(|(number, active)| self.seal(&parts, number, active));
             match sealed {
                 None => self.failing.store(false, Ordering::Release),
                 Some(Ok(())) => {
@@ -243,10 +244,7 @@ impl Work {
         }
     }
 
-    fn seal(&self, parts: &Parts, number: usize) -> Result<(), MergeError> {
-        let Part::Active(active) = &parts.all()[number] else {
-            return Ok(());
-        };
+    fn seal(&self, parts: &Parts, number: usize, active: &Arc<Active>) -> Result<(), MergeError> {
         let marks_set = parts.marks_set(number, active.marks())?;
         let sealed = self.core.shelf.seal(active, marks_set, &mut || Ok(()))?;
         let mut state = self.core.state.write();

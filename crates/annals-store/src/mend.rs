@@ -70,7 +70,7 @@ impl Core {
         while let Some(opened) = damaged.last() {
             match self.mend_one(*opened) {
                 Ok(()) => drop(damaged.pop()),
-                Err(Unmended::Needs(other)) if damaged.len() < MENDED_MAX && !damaged.contains(&other) => {
+                Err(Unmended::Needs(other)) if !damaged.contains(&other) => {
                     damaged.push(other);
                 }
                 Err(Unmended::Needs(_)) => {
@@ -86,10 +86,12 @@ impl Core {
     fn mend_one(&self, opened: u32) -> Result<(), Unmended> {
         let parts = self.state.read().parts.clone();
         let is_it = |part: &Part| matches!(part, Part::Sealed(part) if part.opened() == opened);
-        let Some(number) = parts.all().iter().position(is_it) else {
-            return Ok(());
-        };
-        let Part::Sealed(damaged) = &parts.all()[number] else {
+        let mut places = parts.all().iter().enumerate();
+        let found = places.find_map(|(number, part)| match part {
+            Part::Sealed(part) if part.opened() == opened => Some((number, part)),
+            _ => None,
+        });
+        let Some((number, damaged)) = found else {
             return Ok(());
         };
         let file = damaged.path();
@@ -169,3 +171,6 @@ pub(crate) fn end_of(parts: &Parts) -> Result<(TypeCounts, Timestamp), Trouble> 
         Some(Part::Sealed(part)) => Ok((part.types()?, part.stretch().newest)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,7 @@ impl Queue {
 
     /// Everything that waits; waits for it, at most as long as said.
     pub(crate) fn take(&self, idle_after: Option<Duration>) -> Waiting {
-        let mut inner = self.inner();
+        let (mut inner, mut is_late) = (self.inner(), false);
         loop {
             if !inner.jobs.is_empty() {
                 return Waiting::Jobs(std::mem::take(&mut inner.jobs));
@@ -114,17 +114,16 @@ impl Queue {
             if inner.closed.is_some() {
                 return Waiting::Closed;
             }
+            if is_late {
+                return Waiting::Idle;
+            }
             inner = match idle_after {
                 None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(after) => {
-                    let waited = self
-                        .filled
-                        .wait_timeout(inner, after)
-                        .unwrap_or_else(PoisonError::into_inner);
-                    if waited.1.timed_out() && waited.0.jobs.is_empty() && waited.0.closed.is_none() {
-                        return Waiting::Idle;
-                    }
-                    waited.0
+                    let waited = self.filled.wait_timeout(inner, after);
+                    let (inner, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+                    is_late = waited.timed_out();
+                    inner
                 }
             };
         }

@@ -6,6 +6,7 @@
 //!
 //! Modules are listed lowest first, and each imports only from those above it.
 
+pub mod bug;
 pub mod url;
 #[cfg(feature = "wire")]
 pub mod wire;

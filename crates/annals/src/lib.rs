@@ -56,6 +56,7 @@
 //! messages in; [`react`] runs processes; [`past`] looks back; [`service`] puts it together. `docs/tutorial.md` builds a
 //! service from nothing.
 
+pub mod bug;
 pub mod define;
 pub mod ground;
 pub mod decide;

@@ -5,12 +5,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use annals_core::bug::is_planted;
 use annals_core::port::follow::Follow;
 use annals_core::port::sink::{Sink, SinkView};
 use annals_core::port::store::{Page, ReadError};
 use annals_core::position::Position;
 use annals_core::query::Query;
 
+use crate::bug::Bug;
 use crate::define::event::EventSet;
 use crate::define::projection::{Projection, Recorded};
 use crate::ground::hub::{Hub, Tries};
@@ -124,6 +126,11 @@ impl<P: Projection> Projector<P> {
     async fn project(&mut self, view: &<P::Sink as Sink>::View, page: &Page) -> Result<(), String> {
         self.progress.in_flight(page.events.len());
         let mut tx = view.begin().await.map_err(|error| error.to_string())?;
+        if is_planted(Bug::CheckpointBeforeRows) {
+            let committed = view.commit(tx, page.next).await;
+            committed.map_err(|error| error.to_string())?;
+            tx = view.begin().await.map_err(|error| error.to_string())?;
+        }
         for record in &page.events {
             let decoded = P::Event::decode(&record.event_type, record.version, &record.data);
             let at = |error: String| format!("{} stops at position {}: {error}", P::NAME, record.position);

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use annals_core::bug::is_planted;
 use annals_core::event::{NewEvent, Origin, RecordedEvent, Visibility};
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::follow::Follow;
@@ -17,6 +18,7 @@ use annals_core::position::Position;
 use annals_core::query::Query;
 use smol_str::SmolStr;
 
+use crate::bug::Bug;
 use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 
@@ -178,6 +180,11 @@ impl<'a> Outbox<'a> {
             outcomes,
             next,
         });
+        if is_planted(Bug::CheckpointBeforeConfirm)
+            && let Some(arrived) = self.way.back().map(Due::of)
+        {
+            self.is_due(arrived);
+        }
         Ok(())
     }
 

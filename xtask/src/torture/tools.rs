@@ -67,16 +67,29 @@ pub(crate) fn fuzz(root: &Path, targets: &[String], seconds: u64) -> Result<bool
     Ok(well)
 }
 
-/// Lines and branches of the log and the store that their own tests reach.
+/// Lines and branches of the log and the store that their own tests reach, among these the hunt for planted bugs: what only
+/// a planted bug does is a branch too.
 ///
 /// # Errors
 /// Cargo cannot be run.
 pub(crate) fn coverage(root: &Path) -> Result<bool> {
-    let line = "llvm-cov -p annals-log -p annals-store --branch --summary-only";
-    let ignored = "--ignore-filename-regex=(annals-core|annals-testkit|/tests|tests\\.rs|fuzz\\.rs)";
-    let args: Vec<&str> = line.split(' ').chain([ignored]).collect();
+    let ignored =
+        "--ignore-filename-regex=(annals-bug|annals-core|annals-testkit|/tests|tests\\.rs|fuzz\\.rs)";
     let unstable = [("RUSTC_BOOTSTRAP", "1".to_owned())];
-    Ok(cargo::run(root, &args, &unstable)?.failure.is_none())
+    let runs = [
+        "llvm-cov clean --workspace",
+        "llvm-cov -p annals-log -p annals-store --branch --no-report",
+        "llvm-cov -p annals-log -p annals-store --branch --no-report --test it -- --ignored torture::bugs",
+        "llvm-cov report -p annals-log -p annals-store --branch --summary-only",
+    ];
+    for (place, line) in runs.iter().enumerate() {
+        let is_report = place + 1 == runs.len();
+        let args: Vec<&str> = line.split(' ').chain(is_report.then_some(ignored)).collect();
+        if cargo::run(root, &args, &unstable)?.failure.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Mutants of these files that no test of the log and the store notices.

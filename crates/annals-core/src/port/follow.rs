@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::store::{EventStore, Page, Read, ReadError};
+use crate::bug::{Bug, is_planted};
 use crate::position::Position;
 use crate::query::Query;
 
@@ -52,12 +53,19 @@ impl Follow {
     /// # Cancel safety
     /// Dropping the future loses nothing: the position moves only when a page is returned.
     pub async fn next(&mut self) -> Result<Page, ReadError> {
+        let mut from = self.from;
         while self.is_caught_up() {
             self.end.changed().await.map_err(|_| ReadError::Closed)?;
+            if is_planted(Bug::RepeatAtSeam) {
+                from = Position::new(self.from.get().saturating_sub(1));
+            }
         }
-        let read = Read::new(self.query.clone(), self.from).limit(self.limit);
+        let read = Read::new(self.query.clone(), from).limit(self.limit);
         let page = self.store.read(read).await?;
         self.from = page.next;
+        if page.finished && is_planted(Bug::LoseAtSeam) {
+            self.from = self.store.end();
+        }
         Ok(page)
     }
 }

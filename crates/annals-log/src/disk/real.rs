@@ -51,7 +51,8 @@ impl Disk for RealDisk {
         let parent = dir.parent().unwrap_or(Path::new(""));
         self.create_dir(parent)?;
         match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            // Somebody else may have made it meanwhile.
+            Err(error) if !dir.is_dir() => return Err(error),
             _ => {}
         }
         self.flush_dir(if parent.as_os_str().is_empty() {
@@ -140,22 +141,38 @@ impl Disk for RealDisk {
     }
 }
 
+/// Moves bytes by calls that may move fewer than are left, until all are or a call moves none; says how many were. A call
+/// that was interrupted is made again: where it flushes, what it writes is dirty again, so no flush is retried.
+fn moved(bytes: usize, mut some: impl FnMut(usize) -> io::Result<usize>) -> io::Result<usize> {
+    let mut done = 0;
+    while done < bytes {
+        match some(done) {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Whether all was written.
+fn whole(written: usize, bytes: &[u8]) -> io::Result<()> {
+    match written == bytes.len() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
 impl File for RealFile {
     fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match place::read(&self.file, &mut buffer[filled..], at + filled as u64) {
-                Ok(0) => break,
-                Ok(bytes) => filled += bytes,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
+        moved(buffer.len(), |done| {
+            place::read(&self.file, &mut buffer[done..], at + done as u64)
+        })
     }
 
     #[cfg(target_os = "linux")]
@@ -170,21 +187,18 @@ impl File for RealFile {
     fn hint(&self, _at: u64, _bytes: u64) {}
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        let mut written = 0;
-        while written < bytes.len() {
-            match place::write(&self.file, &bytes[written..], at + written as u64) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(more) => written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let written = moved(bytes.len(), |done| {
+            place::write(&self.file, &bytes[done..], at + done as u64)
+        })?;
+        whole(written, bytes)
     }
 
     fn write_at_flushed(&self, bytes: &[u8], at: u64) -> Result<(), WriteError> {
         if self.flushed_writes.load(Ordering::Relaxed) {
-            match flushed::write(&self.file, bytes, at) {
+            let written = moved(bytes.len(), |done| {
+                flushed::write(&self.file, &bytes[done..], at + done as u64)
+            });
+            match written.and_then(|written| whole(written, bytes)) {
                 Ok(()) => return Ok(()),
                 Err(error) if flushed::is_missing(&error) => {
                     self.flushed_writes.store(false, Ordering::Relaxed)
@@ -290,19 +304,8 @@ mod flushed {
 
     use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
-    pub(super) fn write(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        let mut written = 0;
-        while written < bytes.len() {
-            let rest = [IoSlice::new(&bytes[written..])];
-            match pwritev2(file, &rest, at + written as u64, ReadWriteFlags::DSYNC) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(more) => written += more,
-                // Writing again makes the bytes dirty again: this is a new write, not a retried flush.
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+    pub(super) fn write(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
+        Ok(pwritev2(file, &[IoSlice::new(bytes)], at, ReadWriteFlags::DSYNC)?)
     }
 
     pub(super) fn is_missing(error: &io::Error) -> bool {
@@ -320,7 +323,7 @@ mod flushed {
     use std::fs::File;
     use std::io;
 
-    pub(super) fn write(_file: &File, _bytes: &[u8], _at: u64) -> io::Result<()> {
+    pub(super) fn write(_file: &File, _bytes: &[u8], _at: u64) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -328,3 +331,6 @@ mod flushed {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

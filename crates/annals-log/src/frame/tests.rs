@@ -179,3 +179,25 @@ fn no_bytes_make_it_panic() {
         }
     }
 }
+
+#[test]
+fn the_padding_of_a_frame_ends_inside_its_file_too() {
+    let mut padded = 0;
+    for bytes in 0..16 {
+        let mut batch = Batch::default();
+        batch.push_numbered(|body| body.resize(body.len() + bytes, 1));
+        let (header, frame) = (header(&batch), laid_out(&header(&batch), batch.bytes()));
+        let whole = header.frame_bytes();
+        let without = (FRAME_HEADER_BYTES + batch.bytes().len()) as u64;
+        assert!(wanted_bytes(&frame[..FRAME_HEADER_BYTES], &Spot { room: whole, ..SPOT }).is_ok());
+        for room in without..whole {
+            padded += 1;
+            let look = wanted_bytes(&frame[..FRAME_HEADER_BYTES], &Spot { room, ..SPOT });
+            assert!(
+                matches!(look, Err(Look::Bad(..))),
+                "{bytes} bytes in {room} of {whole}"
+            );
+        }
+    }
+    assert!(padded > 20);
+}

@@ -53,3 +53,26 @@ fn pieces_of_any_segment_are_what_single_reads_give_and_nothing_beyond_the_end()
     assert!(matches!(pieces.read(last, 9), Err(ReadError::NotDurable { .. })));
     assert!(pieces.read(last, 8).is_ok(), "an error leaves it usable");
 }
+
+#[test]
+fn the_memory_of_something_large_is_let_go_by_the_next_small_read() {
+    let large = super::KEPT_BYTES_MAX + 1;
+    let options = LogOptions {
+        prepare: Prepare::Inline,
+        ..LogOptions::default()
+    };
+    let disk = SimDisk::new(1);
+    let mut log = open(Arc::new(disk), Path::new("log"), options, &mut |_| Ok(())).unwrap();
+    let mut batch = Batch::default();
+    batch.push_numbered(|body| body.resize(body.len() + large, 7));
+    let mut group = Group::new();
+    group.add(&batch);
+    let committed = log.writer.commit(&mut group, 0).unwrap();
+    let mut pieces = log.reader.pieces();
+    let mut kept = |bytes: usize| {
+        assert_eq!(pieces.read(committed.frame, bytes as u64).unwrap().len(), bytes);
+        pieces.buffer.len()
+    };
+    assert_eq!([kept(large + 10), kept(large)], [large + 10; 2]);
+    assert_eq!([kept(100), kept(50)], [100; 2]);
+}

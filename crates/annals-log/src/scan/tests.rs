@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{PIECE_BYTES, room_for};
+use super::{PIECE_BYTES, SURVEY_BYTES, Step, Walk, room_for};
 use crate::batch::Batch;
 use crate::disk::sim::SimDisk;
+use crate::disk::{Access, Disk};
 use crate::frame::Frame;
 use crate::group::Group;
 use crate::open::{Log, open};
 use crate::place::Place;
 use crate::prepare::Prepare;
 use crate::reader::ReadError;
+use crate::segment::FIRST_FRAME;
 use crate::writer::LogOptions;
 
 fn options(segment_bytes: u64) -> LogOptions {
@@ -136,6 +138,113 @@ fn what_is_kept_of_a_buffer_stands_at_the_beginning_of_the_next_one() {
             assert!(unchanged);
         }
     }
+}
+
+#[test]
+fn the_memory_of_something_large_is_let_go() {
+    let large = super::KEPT_BYTES_MAX + 1;
+    for (size, is_kept) in [(100, false), (large, true)] {
+        let old = bytes::Bytes::from(vec![7; large]);
+        let memory = old.as_ptr();
+        let buffer = room_for(old, size, 5..15);
+        assert_eq!(buffer[..10], [7; 10]);
+        assert_eq!((buffer.len(), buffer.as_ptr() == memory), (size, is_kept));
+    }
+}
+
+/// A walk through the first segment from its first frame, which may go as far as the segment does.
+fn walk(log: &Log) -> Walk {
+    let segment = log.reader.segment(0).unwrap();
+    let to = segment.size;
+    Walk::new(segment, log.reader.salt(), FIRST_FRAME, to)
+}
+
+#[test]
+fn a_file_that_ends_inside_a_frame_or_its_header_is_told_wherever_it_ends() {
+    let (disk, log, places) = filled(64 << 10, &[&[500], &[500], &[500]]);
+    let end = log.reader.end();
+    drop(log);
+    let path = crate::segment::path_of(Path::new("log"), 0);
+    // The last byte of a frame may be padding, which nobody misses.
+    for size in (places[2].at..end.at).step_by(4) {
+        let image = disk.crash(1, crate::disk::sim::Survival::Everything);
+        let log = open(
+            Arc::new(image.clone()),
+            Path::new("log"),
+            options(64 << 10),
+            &mut |_| Ok(()),
+        )
+        .unwrap();
+        let mut walk = walk(&log);
+        image.open(&path, Access::Write).unwrap().truncate(size).unwrap();
+        let mut steps = std::iter::from_fn(|| Some(walk.step().unwrap()));
+        assert!(steps.by_ref().take(2).all(|step| matches!(step, Step::Frame(_))));
+        let third = steps.next().unwrap();
+        match size - places[2].at {
+            0 => assert!(matches!(third, Step::End), "{third:?}"),
+            cut => assert!(matches!(third, Step::Bad(..)), "{cut} bytes: {third:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_survey_tells_the_first_frame_and_the_last_byte_of_all_it_read() {
+    let frames = 3 * SURVEY_BYTES / 1_000;
+    let sizes: Vec<&[usize]> = vec![&[1_000]; frames];
+    let (disk, log, places) = filled(4 << 20, &sizes);
+    let survey = walk(&log).survey().unwrap();
+    assert_eq!(
+        survey.beyond.unwrap().number,
+        1,
+        "the first behind that where the walk stands"
+    );
+    let written = survey.written_to.unwrap();
+    let last = places.last().unwrap().at;
+    assert!(
+        written > last + 1_000 && written <= log.reader.end().at,
+        "{written}"
+    );
+    // A file that became shorter meanwhile ends there.
+    let path = crate::segment::path_of(Path::new("log"), 0);
+    let mut walk = walk(&log);
+    disk.open(&path, Access::Write).unwrap().truncate(last).unwrap();
+    let survey = walk.survey().unwrap();
+    assert!(survey.written_to.unwrap() <= last);
+}
+
+#[test]
+fn where_no_segment_is_nothing_is_read_and_a_hint_does_nothing() {
+    let (_, log, _) = filled(64 << 10, &[&[500]]);
+    let nowhere = Place {
+        segment: 7,
+        at: FIRST_FRAME,
+    };
+    log.reader.hint(nowhere, 100);
+    assert!(log.reader.first_frame(7).unwrap().is_none());
+    assert_eq!(log.reader.first_frame(0).unwrap().unwrap().header.number, 0);
+    let read = log.reader.bytes(nowhere, 1);
+    assert!(
+        matches!(read, Err(ReadError::NotDurable { segment: 7, .. })),
+        "{read:?}"
+    );
+}
+
+#[test]
+fn a_blank_header_before_other_segments_is_damage_and_not_an_unfinished_segment() {
+    let (disk, log, _) = filled(4 << 10, &[&[2_000], &[2_000], &[2_000], &[2_000]]);
+    assert!(log.reader.segments() > 2);
+    drop(log);
+    let path = crate::segment::path_of(Path::new("log"), 0);
+    let file = disk.open(&path, Access::Write).unwrap();
+    file.write_at(&[0; FIRST_FRAME as usize], 0).unwrap();
+    let refused = open(
+        Arc::new(disk),
+        Path::new("log"),
+        options(4 << 10),
+        &mut |_| Ok(()),
+    )
+    .unwrap_err();
+    assert!(refused.to_string().contains("zeros before other"), "{refused}");
 }
 
 #[test]

@@ -69,6 +69,22 @@ fn what_is_committed_comes_back_in_order_over_many_segments() {
 }
 
 #[test]
+fn a_group_of_nothing_is_a_frame_that_changes_no_number() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = opened(&disk);
+    log.writer.commit(&mut group(b"one"), 1).unwrap();
+    let nothing = log.writer.commit(&mut Group::new(), 2).unwrap();
+    assert_eq!(nothing.first, 1);
+    let next = log.writer.commit(&mut group(b"two"), 3).unwrap();
+    assert_eq!(next.first, 1);
+    drop(log);
+    assert_eq!(
+        bodies(&disk.crash(1, Survival::Nothing)),
+        [b"one".to_vec(), b"two".to_vec()]
+    );
+}
+
+#[test]
 fn a_reader_never_sees_beyond_the_durable_end() {
     let disk = SimDisk::new(1);
     let (mut log, _) = opened(&disk);

@@ -212,9 +212,8 @@ impl Active {
         while self.postings.len() <= term as usize {
             self.postings.push(Postings::default());
         }
-        if let Some(postings) = self.postings.get_mut(term as usize) {
-            postings.push(position);
-        }
+        let postings = self.postings.get_mut(term as usize);
+        postings.expect("every term has a list").push(position);
         self.pending_terms.push(term);
         term
     }
@@ -241,10 +240,9 @@ impl Active {
             self.ids.pop();
         }
         while let Some(term) = self.pending_terms.pop() {
-            if let Some(postings) = self.postings.get_mut(term as usize)
-                && !is_planted(Bug::KeepWithdrawnTerms)
-            {
-                postings.pop();
+            if !is_planted(Bug::KeepWithdrawnTerms) {
+                let postings = self.postings.get_mut(term as usize);
+                postings.expect("every term has a list").pop();
             }
         }
     }

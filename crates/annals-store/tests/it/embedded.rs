@@ -165,3 +165,30 @@ async fn readers_beside_a_busy_writer_find_no_damage() {
     writer.await.unwrap();
     assert!(store.stats().segments > 2);
 }
+
+#[tokio::test]
+async fn a_store_with_a_thread_is_not_stepped() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(dir.path(), Options::new()).unwrap();
+    assert_eq!(store.step(), 0);
+    store.step_idle();
+    store.append(one(1)).await.unwrap();
+    assert_eq!(store.step(), 0);
+    assert_eq!(all(&store).await.len(), 1);
+}
+
+#[test]
+fn a_finding_names_its_file_or_the_index() {
+    let mut finding = annals_store::Finding {
+        file: "index/part".into(),
+        at: 12,
+        expected: "one thing".into(),
+        found: "another".into(),
+    };
+    assert_eq!(
+        finding.to_string(),
+        "index/part at byte 12: expected one thing, found another"
+    );
+    finding.file = std::path::PathBuf::new();
+    assert_eq!(finding.to_string(), "index: expected one thing, found another");
+}

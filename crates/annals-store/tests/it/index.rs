@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use annals_core::condition::Condition;
@@ -17,9 +18,9 @@ use annals_core::position::{Position, Revision};
 use annals_core::query::{Query, QueryItem};
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
-use annals_store::disk::Disk;
 use annals_store::disk::sim::chance::Chance;
 use annals_store::disk::sim::{Fault, SimDisk, Survival};
+use annals_store::disk::{Access, Disk, File, Lock, LockError};
 use annals_store::{EmbeddedStore, IndexOptions, Options, WriterThread, verify_on};
 use bytes::Bytes;
 use uuid::Uuid;
@@ -446,6 +447,174 @@ fn files_spoiled_while_the_store_is_open_are_made_again() {
         drop(store);
         check(&open(&image), &model, "and after that");
     }
+}
+
+#[test]
+fn files_cut_while_the_store_is_open_are_made_again() {
+    let (disk, groups) = filled(600);
+    let model = Model::of(&groups);
+    for part in [0, 3, 9] {
+        let image = disk.crash(1, Survival::Everything);
+        let store = open(&image);
+        for file in files(&image) {
+            let file = image.open(&file, Access::Write).unwrap();
+            let pages = file.size().unwrap() / 4_096;
+            // Inside a page, too.
+            file.truncate(pages * part / 10 * 4_096 + part * 100).unwrap();
+        }
+        check(&store, &model, "cut while open");
+        check_appends(&store, &model, "cut while open");
+        drop(store);
+        check(&open(&image), &model, "and after that");
+    }
+}
+
+/// A disk on which so many looks at the index also see a file that is gone by the time it is opened, as where another process
+/// makes files and takes others away.
+#[derive(Debug)]
+struct Restless {
+    disk: SimDisk,
+    ghost: String,
+    looks: AtomicU32,
+    seen: AtomicU32,
+}
+
+impl Disk for Restless {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = self.disk.list(dir)?;
+        if dir == folder() {
+            let haunted = self
+                .looks
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            names.extend(haunted.is_ok().then(|| self.ghost.clone()));
+            self.seen.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(names)
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn Lock>, LockError> {
+        self.disk.lock(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.disk.create(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
+        self.disk.open(path, access)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn flush_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.flush_dir(dir)
+    }
+
+    fn entropy(&self) -> u64 {
+        self.disk.entropy()
+    }
+}
+
+#[test]
+fn files_that_are_gone_are_looked_for_again_and_in_the_end_done_without() {
+    let (disk, groups) = filled(400);
+    let model = Model::of(&groups);
+    let mut names = disk.list(&folder()).unwrap();
+    names.sort();
+    let first = &names[0];
+    // Frames of a file that would be the largest of those that begin where the log does.
+    let last = first.split(['-', '.']).nth(1).unwrap();
+    let ghost = first.replace(last, &"9".repeat(last.len()));
+    for (looks, expected) in [(0, 1), (3, 4), (u32::MAX, 10)] {
+        let restless = Arc::new(Restless {
+            disk: disk.crash(1, Survival::Everything),
+            ghost: ghost.clone(),
+            looks: AtomicU32::new(looks),
+            seen: AtomicU32::default(),
+        });
+        let store = EmbeddedStore::open_read_only_on(restless.clone(), dir()).unwrap();
+        assert_eq!(
+            restless.seen.load(Ordering::Relaxed),
+            expected,
+            "{ghost} among {names:?}"
+        );
+        assert_eq!(store.stats().index_files == 0, looks == u32::MAX);
+        check(&store, &model, "whatever was seen");
+    }
+}
+
+#[test]
+fn a_read_that_fails_at_opening_costs_a_file_and_no_answer() {
+    let (disk, groups) = filled(300);
+    let model = Model::of(&groups);
+    let (mut refused, mut opened, mut fewer) = (0, 0, 0);
+    let whole = read_only(&disk).stats().index_files;
+    for read in 0..60 {
+        let image = disk.crash(1, Survival::Everything);
+        image.fail_read_at(image.reads() + read);
+        match EmbeddedStore::open_read_only_on(Arc::new(image.clone()), dir()) {
+            // It was a read of the log.
+            Err(_) => refused += 1,
+            Ok(store) => {
+                opened += 1;
+                fewer += u32::from(store.stats().index_files < whole);
+                image.heal();
+                check(&store, &model, &format!("read {read} failed"));
+            }
+        }
+    }
+    assert!(
+        refused > 0 && opened > 0 && fewer > 0,
+        "{refused} {opened} {fewer}"
+    );
+}
+
+#[test]
+fn many_terms_make_a_file_though_there_are_few_events() {
+    let files_with = |part_entries_max: usize| {
+        let disk = SimDisk::new(1);
+        let options = Options {
+            index: IndexOptions {
+                part_events_max: 1_000,
+                part_entries_max,
+                ..IndexOptions::default()
+            },
+            ..options()
+        };
+        let store = EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), options).unwrap();
+        for group in groups(100) {
+            append(&store, group).unwrap();
+        }
+        check(&store, &Model::of(&groups(100)), "by terms");
+        store.stats().index_files
+    };
+    assert_eq!(files_with(10_000), 0);
+    assert!(files_with(20) > 2);
+}
+
+#[test]
+fn what_is_none_of_the_index_stays_in_its_folder() {
+    let (disk, groups) = filled(200);
+    let foreign = folder().join("notes.txt");
+    disk.place(&foreign, b"mine");
+    disk.place(&folder().join("000000000000-000000000009.idx.tmp"), b"half made");
+    check(&open(&disk), &Model::of(&groups), "beside a foreign file");
+    assert!(
+        !files(&disk)
+            .iter()
+            .any(|file| file.ends_with("000000000000-000000000009.idx.tmp"))
+    );
+    assert_eq!(disk.content(&foreign).as_deref(), Some(&b"mine"[..]));
 }
 
 #[test]

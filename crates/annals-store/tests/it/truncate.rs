@@ -605,3 +605,71 @@ fn every_flipped_byte_of_what_is_carried_is_seen() {
     let refused = open(&disk).unwrap_err();
     assert!(matches!(refused, OpenError::Corrupt(_)), "{refused}");
 }
+
+#[test]
+fn what_may_lie_before_the_boundary_is_asked_for_each_item_of_a_query() {
+    let (disk, _, boundary) = twins(&[200]);
+    let store = open(&disk).unwrap();
+    let (old, new) = (order(1), order(boundary / 20 + 1));
+    let item = |query: &Query| query.items()[0].clone();
+    let of_type = |names: &[&'static str]| {
+        Query::types(
+            names
+                .iter()
+                .map(|name| EventType::from_static(name))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let either = Query::any(vec![item(&old), item(&new)]);
+    assert_eq!(boundary_of(&read(&store, &either, 0).unwrap_err()), boundary);
+    let either = Query::any(vec![item(&new), item(&old)]);
+    assert_eq!(boundary_of(&read(&store, &either, 0).unwrap_err()), boundary);
+    assert!(!read(&store, &new, 0).unwrap().is_empty());
+    // One type that was archived is enough, wherever it stands.
+    for names in [["order.placed", "none.such"], ["none.such", "order.placed"]] {
+        let gone = read(&store, &of_type(&names), 0).unwrap_err();
+        assert_eq!(boundary_of(&gone), boundary);
+    }
+    assert_eq!(read(&store, &of_type(&["none.such", "nor.this"]), 0).unwrap(), []);
+}
+
+#[test]
+fn a_tag_that_was_not_archived_is_known_before_the_boundary_too() {
+    let (disk, _, boundary) = twins(&[200]);
+    let store = open(&disk).unwrap();
+    let revision = |number: u64| {
+        let tag = Tag::of("order", number).unwrap();
+        ready(store.revision(tag, Position::new(boundary - 5)))
+    };
+    assert_eq!(revision(boundary / 20 + 1).unwrap(), None);
+    assert_eq!(boundary_of(&revision(1).unwrap_err()), boundary);
+}
+
+#[test]
+fn a_segment_left_behind_by_an_interrupted_truncation_is_no_finding() {
+    let (disk, whole, boundary) = twins(&[200]);
+    let first = "0000000000.seg";
+    assert!(disk.content(&dir().join(first)).is_none());
+    disk.place(&dir().join(first), &whole.content(&dir().join(first)).unwrap());
+    let report = verify_on(Arc::new(disk.clone()), dir()).unwrap();
+    assert_eq!(report.findings, []);
+    let store = open(&disk).unwrap();
+    assert_eq!(
+        boundary_of(&read(&store, &Query::all(), 0).unwrap_err()),
+        boundary
+    );
+    assert!(disk.content(&dir().join(first)).is_none(), "it is taken away");
+}
+
+#[test]
+fn a_truncated_store_without_its_segments_is_damaged_and_not_empty() {
+    let (disk, _, _) = twins(&[60]);
+    for name in disk.list(dir()).unwrap() {
+        if name.ends_with(".seg") {
+            disk.remove(&dir().join(name)).unwrap();
+        }
+    }
+    let refused = open(&disk).unwrap_err();
+    assert!(matches!(refused, OpenError::Corrupt(_)), "{refused}");
+    assert!(refused.to_string().contains("where the log begins"), "{refused}");
+}

@@ -115,7 +115,10 @@ impl EventStore for ChainStore {
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, ReadError>> {
         Box::pin(async move {
             self.may_fail().await?;
-            self.ground.store().read(read).await
+            let page = self.ground.store().read(read).await;
+            // More may be there by the time the answer is.
+            self.dice.dawdle().await;
+            page
         })
     }
 

@@ -205,6 +205,14 @@ pub async fn late_group(transport: &dyn Transport) {
     assert_quiet(&mut *reader, "the reader has everything").await;
     publish_all(transport, vec![message(CASE, 30, "a", "30")]).await;
     assert_eq!(number(&next_one(&mut *reader).await), 30);
+    // Who waits is woken by what is new, and gets nothing else.
+    let waiting = async { number(&next_one(&mut *reader).await) };
+    let (woken, ()) = tokio::join!(
+        waiting,
+        publish_all(transport, vec![message(CASE, 31, "a", "31")])
+    );
+    assert_eq!(woken, 31);
+    assert_quiet(&mut *reader, "the reader has everything again").await;
 }
 
 /// Case 13: 64 keys keep their order while consumers join, leave and drop what they have in hand.

@@ -63,7 +63,7 @@ fn count(history: &[RecordedEvent], event_type: &str, who: &str) -> usize {
 }
 
 /// Students are enrolled while services crash at moments that the seed chooses. In the end everything has happened once.
-fn story(seed: u64, chain: &Chain) {
+pub(crate) fn story(seed: u64, chain: &Chain) {
     chain.run(async |stage| {
         let bank = school(stage).await;
         bank.fails(&name(1), 1);

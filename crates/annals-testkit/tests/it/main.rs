@@ -34,5 +34,7 @@ mod pantry;
 mod snapshots;
 /// A service whose oldest events were archived: what works on with snapshots, and what is told that it is gone.
 mod truncated;
+/// The bugs that these must find.
+mod bugs;
 /// The school on stores in a folder, with the machine's clock and several threads.
 mod on_disk;

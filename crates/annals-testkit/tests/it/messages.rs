@@ -303,7 +303,7 @@ fn a_parked_key_keeps_its_order() {
 }
 
 #[test]
-fn a_blocked_key_waits_and_others_go_on() {
+pub(crate) fn a_blocked_key_waits_and_others_go_on() {
     Chain::new(1).run(async |stage| {
         let postman = post(stage, OnFailure::Block).await;
         postman.fails("ann", 1, 8);
@@ -445,6 +445,11 @@ const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 #[test]
 fn what_is_settled_after_handling_has_one_effect_through_crashes_and_losses() {
+    (0..30).for_each(settled_after_handling);
+}
+
+/// Letters of which some fail, while the post crashes and the broker hands out twice.
+pub(crate) fn settled_after_handling(seed: u64) {
     let faults = Faults {
         repeated_deliveries: 300,
         lost_subscriptions: 200,
@@ -452,46 +457,44 @@ fn what_is_settled_after_handling_has_one_effect_through_crashes_and_losses() {
         unknown_appends: 50,
         ..Faults::default()
     };
-    for seed in 0..30 {
-        Chain::with_faults(seed, faults).run(async |stage| {
-            let postman = post_as(stage, OnFailure::Park, |service| {
-                service.settle_after_handling(REMEMBERED)
-            })
-            .await;
-            postman.fails("bob", 3, 1);
-            // A crash may forget an attempt: more than is tried at all.
-            postman.fails("cid", 2, 100);
-            for number in 1..=10 {
-                let letters = ["ann", "bob", "cid"].map(|to| letter(stage, to, number)).into();
-                send(stage, letters).await;
-                match number {
-                    3 | 7 => {
-                        tokio::time::sleep(Duration::from_millis(stage.seed().below(30))).await;
-                        stage.crash("post").await;
-                        stage.restart("post").await;
-                    }
-                    5 => stage.settle().await,
-                    _ => {}
+    Chain::with_faults(seed, faults).run(async |stage| {
+        let postman = post_as(stage, OnFailure::Park, |service| {
+            service.settle_after_handling(REMEMBERED)
+        })
+        .await;
+        postman.fails("bob", 3, 1);
+        // A crash may forget an attempt: more than is tried at all.
+        postman.fails("cid", 2, 100);
+        for number in 1..=10 {
+            let letters = ["ann", "bob", "cid"].map(|to| letter(stage, to, number)).into();
+            send(stage, letters).await;
+            match number {
+                3 | 7 => {
+                    tokio::time::sleep(Duration::from_millis(stage.seed().below(30))).await;
+                    stage.crash("post").await;
+                    stage.restart("post").await;
                 }
+                5 => stage.settle().await,
+                _ => {}
             }
-            stage.settle().await;
-            for to in ["ann", "bob"] {
-                assert_eq!(
-                    delivered(stage, to).await,
-                    Vec::from_iter(1..=10),
-                    "seed {seed}: {to}"
-                );
-            }
-            let of_cid: Vec<u32> = delivered(stage, "cid").await;
-            assert_eq!(of_cid, [1, 3, 4, 5, 6, 7, 8, 9, 10], "seed {seed}");
-            let parked = parked(stage).await;
-            assert_eq!(parked.len(), 1, "seed {seed}: {parked:?}");
-            postman.fails("cid", 2, 0);
-            stage.running("post").requeue(parked[0].0).await;
-            stage.settle().await;
-            assert_eq!(delivered(stage, "cid").await.last(), Some(&2), "seed {seed}");
-        });
-    }
+        }
+        stage.settle().await;
+        for to in ["ann", "bob"] {
+            assert_eq!(
+                delivered(stage, to).await,
+                Vec::from_iter(1..=10),
+                "seed {seed}: {to}"
+            );
+        }
+        let of_cid: Vec<u32> = delivered(stage, "cid").await;
+        assert_eq!(of_cid, [1, 3, 4, 5, 6, 7, 8, 9, 10], "seed {seed}");
+        let parked = parked(stage).await;
+        assert_eq!(parked.len(), 1, "seed {seed}: {parked:?}");
+        postman.fails("cid", 2, 0);
+        stage.running("post").requeue(parked[0].0).await;
+        stage.settle().await;
+        assert_eq!(delivered(stage, "cid").await.last(), Some(&2), "seed {seed}");
+    });
 }
 
 #[test]

@@ -10,11 +10,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use annals_core::bug::is_planted;
 use annals_core::port::transport::Message;
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use tokio::time::Instant;
+
+use crate::bug::Bug;
 
 use super::lane::{ConsumerId, LANES, Lanes, lane_of};
 
@@ -327,6 +330,11 @@ impl Backlog {
         self.lanes.give(lane);
         if let Some(queue) = self.queues.get_mut(&key) {
             queue.in_hand = None;
+            if is_planted(Bug::LoseOrderOnReturn) {
+                let slots = &self.slots;
+                let waits = |at: &&Position| slots.get(at).is_some_and(|slot| slot.phase == Phase::Waiting);
+                self.ready[lane].extend(queue.positions.iter().filter(waits));
+            }
         }
         self.ready_head(&key, lane);
     }

@@ -16,6 +16,8 @@ mod groups;
 mod parked;
 // Stores that fail, futures that are dropped.
 mod faults;
+// The bugs that the suite must find.
+mod bugs;
 // Topics, groups and lag as status pages show them.
 mod inspect;
 // Every broker on its real server.

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals_core::bug::is_planted;
 use annals_core::event::{EventType, NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::mark::Mark;
@@ -25,6 +26,7 @@ use annals_core::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::bug::Bug;
 use crate::ground::hub::{Hub, Tries};
 use crate::ground::progress::Progress;
 use crate::inbox::dispatch::Taker;
@@ -452,12 +454,15 @@ impl Running {
         id: EventId,
         is_work: bool,
         is_noted: bool,
-        settle: Option<Box<dyn Settle>>,
+        mut settle: Option<Box<dyn Settle>>,
     ) -> bool {
         if let Some(hands) = &mut self.hands {
             if !is_work {
                 hands.known(settle);
                 return false;
+            }
+            if is_planted(Bug::SettleBeforeCommit) {
+                hands.known(settle.take());
             }
             if !hands.take(id, settle) {
                 return false;

@@ -7,6 +7,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use annals_core::bug::is_planted;
 use annals_core::condition::Condition;
 use annals_core::event::NewEvent;
 use annals_core::id::EventId;
@@ -17,6 +18,7 @@ use annals_core::position::Position;
 use annals_core::tag::Tag;
 use futures_util::FutureExt;
 
+use crate::bug::Bug;
 use crate::decide::errand::MessageDone;
 use crate::ground::hub::Hub;
 use crate::ground::progress::Progress;
@@ -112,7 +114,12 @@ impl Work {
         loop {
             attempt += 1;
             match self.take(&**taker, attempt).await {
-                Handled::Done => return Ok(Ended::Done),
+                Handled::Done => {
+                    if is_planted(Bug::NoteOutsideCommit) {
+                        self.note_apart().await?;
+                    }
+                    return Ok(Ended::Done);
+                }
                 Handled::Hopeless(reason) => return self.park(&reason, attempt).await,
                 Handled::Failed(reason) => {
                     let exhausted = attempt >= taker.attempts_max();
@@ -142,7 +149,7 @@ impl Work {
     }
 
     async fn attempts_before(&self) -> Result<u32, String> {
-        if self.job.parked.is_some() {
+        if self.job.parked.is_some() || is_planted(Bug::ForgetAttempts) {
             return Ok(0);
         }
         let value = self
@@ -187,7 +194,7 @@ impl Work {
     fn done(&self) -> MessageDone {
         let id = self.job.message.id;
         let attempts = Mark::remove(self.attempts_key());
-        let (note, expected, mark) = match &self.job.parked {
+        let (note, expected, mut mark) = match &self.job.parked {
             None => {
                 let now = self.hub.recording.world.now().as_micros();
                 (handled_key(id), None, Mark::set(handled_key(id), now.to_string()))
@@ -198,6 +205,9 @@ impl Work {
                 (key.clone(), parked.mark().value, Mark::remove(key))
             }
         };
+        if is_planted(Bug::NoteOutsideCommit) {
+            mark = attempts.clone();
+        }
         let untouched = Condition::MarkIs {
             key: note.clone(),
             expected,
@@ -208,6 +218,17 @@ impl Work {
             conditions: vec![self.lead.condition(), untouched],
             marks: vec![mark, attempts],
         }
+    }
+
+    /// What is done where [`Bug::NoteOutsideCommit`] is planted.
+    async fn note_apart(&self) -> Result<(), String> {
+        let now = self.hub.recording.world.now().as_micros();
+        let note = Append {
+            marks: vec![Mark::set(handled_key(self.job.message.id), now.to_string())],
+            ..Append::default()
+        };
+        let noted = self.hub.append(note).await;
+        noted.map(drop).map_err(|error| error.to_string())
     }
 
     async fn park(&self, reason: &str, attempts: u32) -> Result<Ended, String> {

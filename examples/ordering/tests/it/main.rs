@@ -16,6 +16,8 @@ mod provider_kill;
 mod bank;
 /// The whole system on virtual time.
 mod system;
+/// The bugs that the books must find.
+mod bugs;
 /// Orders as large as they may be.
 mod large;
 /// Every service a process of its own.

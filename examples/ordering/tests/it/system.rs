@@ -30,7 +30,7 @@ use ordering::{orders, payments, shipping, stock};
 
 use super::bank::{Bank, Mood};
 
-const EVERYTHING: Faults = Faults {
+pub(crate) const EVERYTHING: Faults = Faults {
     unknown_appends: 20,
     failed_reads: 10,
     unknown_publishes: 40,
@@ -373,7 +373,7 @@ fn when_nothing_goes_wrong_every_order_is_shipped() {
     });
 }
 
-fn told_by(seed: u64, faults: Faults, chapters: u64) {
+pub(crate) fn told_by(seed: u64, faults: Faults, chapters: u64) {
     let bank = Bank::of_moods(seed);
     Chain::with_faults(seed, faults).run(async |stage| {
         let told = story(stage, &bank, chapters).await;

@@ -237,6 +237,7 @@ fn bytes_can_be_put_where_they_do_not_belong() {
     let disk = SimDisk::new(1);
     disk.place(path(), &[1; 8]);
     assert!(disk.misplace(path(), 2, &[9; 3]));
+    assert!(!disk.rot(dir(), 0, 1), "there is no such file");
     assert!(!disk.misplace(path(), 6, &[9; 3]) && !disk.misplace(dir(), 0, &[9]));
     let found = disk.crash(1, Survival::Nothing).content(path()).unwrap();
     assert_eq!(found, [1, 1, 9, 9, 9, 1, 1, 1]);

@@ -111,3 +111,29 @@ fn the_file_of_another_log_of_a_newer_build_or_none_is_refused() {
         Err(CarriedError::Newer { found: 2, .. })
     ));
 }
+
+#[test]
+fn a_file_cut_anywhere_is_told() {
+    let disk = SimDisk::new(1);
+    written(&disk, 300);
+    let bytes = disk.content(path()).unwrap();
+    for size in (0..200).chain((200..bytes.len()).step_by(53)) {
+        disk.place(path(), &bytes[..size]);
+        let checked = Table::open(&disk, path(), SALT).and_then(|table| table.check());
+        assert!(
+            matches!(checked, Err(CarriedError::Damaged { .. })),
+            "{size} bytes: {checked:?}"
+        );
+    }
+}
+
+#[test]
+fn a_walk_that_met_damage_has_ended() {
+    let disk = SimDisk::new(1);
+    let table = written(&disk, 300);
+    let mut entries = table.from(&[]).unwrap();
+    let file = disk.open(path(), Access::Write).unwrap();
+    file.truncate(HEADER_BYTES as u64 + 10).unwrap();
+    assert!(entries.by_ref().any(|entry| entry.is_err()));
+    assert!(entries.next().is_none());
+}

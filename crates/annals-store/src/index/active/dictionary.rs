@@ -138,34 +138,4 @@ impl Dictionary {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn terms_keep_their_numbers() {
-        let mut terms = Dictionary::default();
-        assert_eq!(terms.find(TermKind::Tag, b"a"), None);
-        for number in 0..5_000_u32 {
-            assert_eq!(
-                terms.intern(TermKind::Tag, format!("order:{number:040}").as_bytes()),
-                number
-            );
-        }
-        for number in (0..5_000_u32).rev() {
-            let text = format!("order:{number:040}");
-            assert_eq!(terms.find(TermKind::Tag, text.as_bytes()), Some(number));
-            assert_eq!(terms.intern(TermKind::Tag, text.as_bytes()), number);
-            assert_eq!(terms.bytes(number), text.as_bytes());
-        }
-        assert_eq!(terms.len(), 5_000);
-    }
-
-    #[test]
-    fn kinds_are_apart() {
-        let mut terms = Dictionary::default();
-        let a = terms.intern(TermKind::Tag, b"x:1");
-        let b = terms.intern(TermKind::Type, b"x:1");
-        assert_ne!(a, b);
-        assert_eq!(terms.find(TermKind::Correlation, b"x:1"), None);
-    }
-}
+mod tests;

@@ -1,20 +1,15 @@
 //! The harnesses must be able to fail: mistakes are planted one at a time, and each must be found by the harnesses named
 //! here within a bounded number of tries. Without a bug the same searches find nothing, as their own tests show.
-//!
-//! `ANNALS_BUGS_ONLY` says which one (all of them), `ANNALS_BUGS_BY_ALL=1` that every harness is asked that must find it
-//! (only the first of them).
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
-use std::time::{Duration, Instant};
 
 use annals_log::bug::{Bug as LogBug, plant, weed};
 use annals_store::bug::Bug as StoreBug;
+use annals_testkit::hunt::Bank;
 
 use super::marks::Harness;
-use super::{crash, history, number_from, rot, sweep, tried_so_far};
+use super::{crash, history, rot, sweep, tried_so_far};
 
 /// Images, runs, bytes and queries that may be looked at before a bug must have been found.
 const IMAGES_MAX: u64 = 12_000;
@@ -92,31 +87,15 @@ impl Bug {
     }
 }
 
-/// How a bug was found.
-struct Found {
-    tries: u64,
-    took: Duration,
-    what: String,
-}
-
-thread_local! {
-    static HUNTS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A bug may break an assertion: that counts as found, and nobody needs to read of it.
-fn be_quiet_while_hunting() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let tell = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !HUNTS.get() {
-                tell(info);
-            }
-        }));
-    });
-}
-
-fn search(harness: Harness) -> Result<(), String> {
+fn search(harness: Harness, tries: &Cell<u64>) -> Result<(), String> {
+    /// Counts also where an assertion ends the search.
+    struct Count<'a>(u64, &'a Cell<u64>);
+    impl Drop for Count<'_> {
+        fn drop(&mut self) {
+            self.1.set(tried_so_far() - self.0 + 1);
+        }
+    }
+    let _count = Count(tried_so_far(), tries);
     match harness {
         Harness::Crash => {
             crash::search(1, IMAGES_MAX).map_err(|wrong| format!("seed {}: {}", wrong.seed, wrong.what))
@@ -129,77 +108,18 @@ fn search(harness: Harness) -> Result<(), String> {
     }
 }
 
-fn hunt(bug: Bug, harness: Harness) -> Option<Found> {
-    let (began, before) = (Instant::now(), tried_so_far());
-    bug.plant();
-    HUNTS.set(true);
-    let searched = catch_unwind(AssertUnwindSafe(|| search(harness)));
-    HUNTS.set(false);
-    weed();
-    let what = match searched {
-        Ok(Ok(())) => return None,
-        Ok(Err(what)) => what,
-        Err(reason) => format!("an assertion failed: {}", text_of(&*reason)),
-    };
-    Some(Found {
-        tries: tried_so_far() - before + 1,
-        took: began.elapsed(),
-        what,
-    })
-}
-
-fn text_of(reason: &(dyn std::any::Any + Send)) -> String {
-    let text = reason.downcast_ref::<String>().cloned();
-    text.or_else(|| reason.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_default()
-}
-
-/// As much of a text as fits a line.
-fn brief(text: &str) -> String {
-    text.lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(110)
-        .collect()
-}
-
 #[test]
 #[ignore = "long: searches until each of the planted bugs is found"]
 fn every_planted_bug_is_found() {
-    be_quiet_while_hunting();
-    let (only, by_all) = (
-        std::env::var("ANNALS_BUGS_ONLY").unwrap_or_default(),
-        number_from("ANNALS_BUGS_BY_ALL", 0) > 0,
-    );
-    let (mut missed, mut hunted) = (Vec::new(), 0);
-    println!(
-        "{:<26} {:<7} {:>7} {:>9}  found by",
-        "bug", "harness", "tries", "time"
-    );
-    for bug in Bug::all().filter(|bug| only.is_empty() || format!("{bug:?}") == only) {
-        hunted += 1;
-        let finders = bug.finders();
-        for harness in if by_all { finders } else { &finders[..1] } {
-            match hunt(bug, *harness) {
-                Some(found) => println!(
-                    "{:<26} {harness:<7} {:>7} {:>6.0} ms  {}",
-                    format!("{bug:?}"),
-                    found.tries,
-                    found.took.as_secs_f64() * 1e3,
-                    brief(&found.what)
-                ),
-                None => missed.push((bug, harness.to_string())),
-            }
-        }
+    let mut bank = Bank::open();
+    for bug in Bug::all() {
+        bank.hunt(bug, bug.finders(), (|| bug.plant(), weed), search);
     }
-    assert!(hunted > 0, "there is no bug of the name {only:?}");
-    assert!(missed.is_empty(), "not found: {missed:?}");
+    bank.close();
 }
 
 #[test]
 fn a_failure_is_made_smaller_and_still_fails() {
-    be_quiet_while_hunting();
     plant(LogBug::TrustCachedFrame);
     let wrong = crash::search(1, IMAGES_MAX).unwrap_err();
     let (skipped, what) = crash::smallest(wrong.clone());

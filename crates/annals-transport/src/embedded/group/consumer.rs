@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use annals_core::bug::is_planted;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement};
 use annals_core::position::Position;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::state::Group;
+use crate::bug::Bug;
 use crate::embedded::backlog::HandedOut;
 use crate::embedded::lane::ConsumerId;
 
@@ -80,6 +82,9 @@ impl GroupConsumer {
         }
         state.backlog.wake(Instant::now());
         let free = self.free(state.backlog.in_hand(self.id), max);
+        if free == 0 && is_planted(Bug::SkipSlowReader) {
+            state.window.read_on(self.group.setting.store.end());
+        }
         let handed = state.backlog.hand_out(self.id, free);
         if !handed.is_empty() {
             let deliveries = handed.into_iter().map(|handed| self.delivery(handed));
