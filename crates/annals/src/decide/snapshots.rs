@@ -5,7 +5,7 @@
 //! another one asked for; it is folded again and written by a task of its own, so no decision waits for it, and nothing
 //! but the cache suffers where it fails.
 //!
-//! Bounds: one snapshot for each model and tag, of at most the size of a mark; [`QUEUE_MAX`] that wait to be written.
+//! Bounds: one snapshot for each model and tag, of at most the size of a mark; 256 that wait to be written.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
