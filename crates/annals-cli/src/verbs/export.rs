@@ -49,22 +49,21 @@ pub(crate) async fn run(options: Options, session: &mut Session) -> Result<(), F
         .to
         .map_or(store.end(), |to| store.end().min(Position::new(to)));
     let from = Position::new(options.from).min(to);
+    let read = |from| store.read(Read::new(Query::all(), from).to(to).limit(PAGE));
+    // Before the file is made: where its beginning was archived, none is left behind.
+    let mut page = read(from).await?;
     let mut out = open(&options.file)?;
     let progress = session.notes.progress("exporting events", to.get() - from.get());
-    let mut next = from;
-    while next < to {
-        let page = store
-            .read(Read::new(Query::all(), next).to(to).limit(PAGE))
-            .await?;
+    loop {
         for event in &page.events {
             let line = line(event, &chosen.name)?;
             writeln!(out, "{line}").map_err(|error| unwritten(&options.file, &error))?;
         }
-        next = page.next;
-        progress.reached(next.get() - from.get());
-        if page.finished {
+        progress.reached(page.next.get() - from.get());
+        if page.finished || page.next >= to {
             break;
         }
+        page = read(page.next).await?;
     }
     out.flush().map_err(|error| unwritten(&options.file, &error))?;
     drop(progress);

@@ -83,8 +83,10 @@ fn what_is_archived_can_be_restored_and_the_rest_goes_on() {
     annals_on(&data, &["event", "show", &format!("old:{begins}")]).ended(0);
 
     // What is before is not there, and it is said where it is.
+    let file = folder.path().join("none.ndjson");
     for gone in [
         vec!["export", "-"],
+        vec!["export", file.to_str().unwrap()],
         vec!["event", "show", "old:5"],
         vec!["event", "ls", "--from", "5"],
         vec!["event", "ls", "--tag", "till:3"],
@@ -96,6 +98,7 @@ fn what_is_archived_can_be_restored_and_the_rest_goes_on() {
             "{gone:?}: {ran:?}"
         );
     }
+    assert!(!file.exists(), "an export of nothing left a file");
 
     // Nothing more can go: only whole segments do.
     let again = annals_on(&data, &truncate).ended(4);
