@@ -16,6 +16,7 @@ use annals_core::port::store::{Append, BoxFuture, Page, ReadError};
 use annals_core::port::transport::{Message, Outcomes, Published, Transport};
 use annals_core::position::Position;
 use annals_core::query::Query;
+use futures_util::future::join_all;
 use smol_str::SmolStr;
 
 use crate::bug::Bug;
@@ -198,11 +199,11 @@ impl<'a> Outbox<'a> {
             self.progress.trouble(None);
             return self.is_due(arrived);
         }
+        // Whatever became of it, what is sent again leaves before it. All at once: each may wait for a deadline of its own.
+        join_all(self.way.iter_mut().map(|later| &mut later.outcomes)).await;
         for later in self.way.drain(..) {
             arrived.count += later.messages.len();
             arrived.reached = later.next;
-            // Whatever became of it, what is sent again leaves before it.
-            drop(later.outcomes.await);
             again.extend(later.messages);
         }
         if publish(

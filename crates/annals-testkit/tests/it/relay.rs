@@ -214,19 +214,21 @@ fn what_was_on_its_way_behind_an_unknown_goes_again_behind_it() {
             })
             .await
             .unwrap();
-        for who in ["ann", "bob"] {
+        for who in ["ann", "bob", "cid", "dan", "eve"] {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let (student, course) = (student(who), maths());
             service.execute(Enrol { student, course }).await.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         let sent = transport.sent();
-        assert_eq!(sent.len(), 3, "none waits for the outcome of another: {sent:?}");
+        assert_eq!(sent.len(), 6, "none waits for the outcome of another: {sent:?}");
         assert!(!service.status().await.is_idle());
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        // A second for the first of them, and one for all others together.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         let sent = transport.sent();
-        let first: Vec<_> = sent[..3].concat();
-        assert_eq!(sent[3..], [first], "all of them, in order");
+        let first: Vec<_> = sent[..6].concat();
+        assert_eq!(sent[6..], [first], "all of them, in order");
+        tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(service.status().await.is_idle());
         service.kill().await;
     });
