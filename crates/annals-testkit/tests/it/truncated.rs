@@ -98,8 +98,8 @@ async fn with_snapshots_a_service_works_on_when_its_history_was_archived() {
             ..SnapshotsKept::default()
         }
     );
-    pantry.fill(3, 50).await;
-    let (pantry, boundary) = pantry.truncated(220).await;
+    pantry.fill(3, 200).await;
+    let (pantry, boundary) = pantry.truncated(390).await;
     assert!(boundary >= 200, "{boundary}: nothing is left of jars 1 and 2");
     assert_eq!(pantry.content(1).await.unwrap(), all);
     assert_eq!(pantry.counting.given(), 0);
