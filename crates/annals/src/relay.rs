@@ -322,19 +322,23 @@ fn sorted(
     refused: &mut Vec<Mark>,
     progress: &Progress,
 ) -> Vec<Message> {
-    let mut again = Vec::new();
+    let (mut again, mut why) = (Vec::new(), None);
     for (message, outcome) in messages.into_iter().zip(outcomes) {
         match outcome {
             Published::Stored => {}
             Published::Refused(reason) => refused.push(note(&message.event, &reason)),
             Published::Unknown(reason) => {
-                progress.trouble(Some(format!(
-                    "the broker did not confirm {}: {reason}",
-                    message.event.id
-                )));
+                why.get_or_insert((message.event.id, reason));
                 again.push(message);
             }
         }
+    }
+    if let Some((first, reason)) = why {
+        // Once for all of them: a broker that goes away would flood the log.
+        let count = again.len();
+        progress.trouble(Some(format!(
+            "the broker did not confirm {count} messages, the first of them {first}: {reason}"
+        )));
     }
     again
 }
