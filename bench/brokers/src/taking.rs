@@ -64,7 +64,10 @@ pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result
     let (all, ended) = copies(&copy, count).await?;
     let mut came = Vec::with_capacity(all);
     while came.len() < all {
-        for delivery in reader.next(BATCH_MAX).await? {
+        let Ok(next) = timeout(DEADLINE, reader.next(BATCH_MAX)).await else {
+            bail!("{} of {all} copies could be read within {DEADLINE:?}", came.len());
+        };
+        for delivery in next? {
             came.push(content(&delivery.message.event)?);
         }
     }
