@@ -186,15 +186,7 @@ fn articles_live_on_by_their_snapshots_when_their_history_was_archived() {
         annals_on(&data, &arguments).ended(0).json()
     };
     assert_eq!(fed(&invoices_before)["orders"]["paid"], 40);
-    let truncate = [
-        "truncate",
-        "--service",
-        "stock",
-        "--before",
-        "6000",
-        "--archive",
-        archive,
-    ];
+    let truncate = stock_before_6000(archive);
 
     // A node keeps the states; a store on which one runs is not truncated.
     let node = Node::start(&data, &["--rate", "1"]);
@@ -259,6 +251,19 @@ fn articles_live_on_by_their_snapshots_when_their_history_was_archived() {
     assert_eq!(node.interrupt(), 0);
 }
 
+/// Archives most of what the stock did.
+fn stock_before_6000(archive: &str) -> [&str; 7] {
+    [
+        "truncate",
+        "--service",
+        "stock",
+        "--before",
+        "6000",
+        "--archive",
+        archive,
+    ]
+}
+
 #[test]
 fn articles_without_snapshots_are_gone_with_their_history() {
     let folder = tempfile::tempdir().unwrap();
@@ -278,19 +283,7 @@ fn articles_without_snapshots_are_gone_with_their_history() {
     )
     .ended(0);
     let archive = archive.to_str().unwrap();
-    annals_on(
-        &data,
-        &[
-            "truncate",
-            "--service",
-            "stock",
-            "--before",
-            "6000",
-            "--archive",
-            archive,
-        ],
-    )
-    .ended(0);
+    annals_on(&data, &stock_before_6000(archive)).ended(0);
     let node = Node::start(&data, &["--rate", "1"]);
     let ran = annals_on(&data, &["entity", "show", "sku/A0007"]).ended(4);
     assert!(

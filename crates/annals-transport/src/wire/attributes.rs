@@ -18,8 +18,8 @@ macro_rules! attributes {
         }
 
         impl Attribute {
-            /// All of them, each at its own number.
-            pub(super) const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// How many there are; their numbers are below it.
+            pub(super) const COUNT: usize = [$(Self::$name,)*].len();
 
             /// Its name on the wire, without the prefix of a protocol.
             pub(super) const fn name(self) -> &'static str {

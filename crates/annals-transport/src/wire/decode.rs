@@ -78,7 +78,7 @@ pub fn decode(incoming: Incoming<'_>) -> Message {
 
 /// The attributes that were found, each at its own number. Of several with one name the last counts.
 #[derive(Default)]
-struct Attributes<'a>([Option<Cow<'a, str>>; Attribute::ALL.len()]);
+struct Attributes<'a>([Option<Cow<'a, str>>; Attribute::COUNT]);
 
 impl<'a> Attributes<'a> {
     fn get(&self, attribute: Attribute) -> Option<&str> {

@@ -32,7 +32,7 @@ pub fn encode(message: &Message) -> Result<Encoded<'_>, String> {
     check(&message.topic, event)?;
     let key = event.partition_tag().map(Tag::as_str);
     let origin = event.metadata.origin.as_ref();
-    let mut values = Values(Vec::with_capacity(Attribute::ALL.len()));
+    let mut values = Values(Vec::with_capacity(Attribute::COUNT));
     values.is(Attribute::SpecVersion, "1.0");
     values.is(Attribute::Id, event.id.to_string());
     values.is(Attribute::Source, source(&event.metadata));
