@@ -77,6 +77,34 @@ pub(crate) fn run(root: &Path, args: &[&str], variables: &[(&str, String)]) -> R
     Ok(Run { tally, failure })
 }
 
+/// Runs cargo with `args`, its complaints passing through; answers them where it ended badly.
+///
+/// # Errors
+/// Cargo cannot be started, or what it says cannot be read.
+pub(crate) fn complaint(root: &Path, args: &[&str]) -> Result<Option<String>> {
+    let shown = format!("cargo {}", args.join(" "));
+    println!("   {shown}");
+    let mut command = program(root, "cargo");
+    let child = command
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.with_context(|| format!("cannot run `{shown}`"))?;
+    let stderr = child.stderr.take().expect("complaints were asked for as a pipe");
+    let mut words = String::new();
+    for line in BufReader::new(stderr).lines() {
+        let line = line.context("cannot read what cargo says")?;
+        eprintln!("{line}");
+        words.push_str(&line);
+        words.push('\n');
+    }
+    let status = child
+        .wait()
+        .with_context(|| format!("cannot wait for `{shown}`"))?;
+    Ok((!status.success()).then_some(words))
+}
+
 /// A command without what it hands to the programs it runs, which may be a hundred names of tests.
 fn brief(shown: &str) -> &str {
     shown.split(" -- ").next().unwrap_or(shown)

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{bench::page, cargo};
 
+mod build;
 mod list;
 mod measure;
 mod table;
@@ -88,28 +89,13 @@ fn target(options: &Options) -> PathBuf {
 
 /// Builds a peer; notes why it could not.
 fn is_built(options: &Options, peer: &Peer, reasons: &mut BTreeMap<String, String>) -> bool {
-    let (manifest, target) = (options.root.join("bench/peers/Cargo.toml"), target(options));
-    let (manifest, target, package) = (
-        manifest.display().to_string(),
-        target.display().to_string(),
-        peer.package(),
-    );
-    let mut args = vec!["build", "--release", "--locked", "--quiet"];
-    args.extend([
-        "--manifest-path",
-        &manifest,
-        "--target-dir",
-        &target,
-        "-p",
-        &package,
-    ]);
-    let built = cargo::run(&options.root, &args, &[]);
-    let failure = built.map_or_else(|error| Some(format!("{error:#}")), |built| built.failure);
-    if let Some(failure) = failure {
-        reasons.insert(peer.label.to_owned(), format!("was not built: {failure}"));
-        return false;
+    match build::run(&options.root, &target(options), &peer.package()) {
+        Ok(()) => true,
+        Err(error) => {
+            reasons.insert(peer.label.to_owned(), format!("{error:#}"));
+            false
+        }
     }
-    true
 }
 
 /// One step of one peer; a failure is a reason, unless it is ours.
