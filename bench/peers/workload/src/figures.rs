@@ -83,9 +83,9 @@ pub fn settled_rate(operations: u64, mut runs: Vec<Duration>) -> f64 {
     operations as f64 / median.as_secs_f64().max(1e-9)
 }
 
-/// Memory of this process that is in RAM, in KiB; files that are mapped count too.
-pub fn resident_kib() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/status").ok()?;
+/// Memory of a process that is in RAM, in KiB; files that are mapped count too. The process is a number or `self`.
+pub fn resident_kib_of(process: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -21,7 +21,7 @@ mod run;
 pub use digest::Digest;
 pub use fact::{Fact, KINDS, Seen, Shape, customer_tag, order_tag};
 pub use figures::{
-    Spent, Watch, print, print_latencies, print_rate, print_settled, resident_kib, settled_rate,
+    Spent, Watch, print, print_latencies, print_rate, print_settled, resident_kib_of, settled_rate,
 };
 pub use group::{Group, Table};
 pub use peer::{Guard, Outcome, Peer, Visit};

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::digest::Digest;
 use crate::fact::{KINDS, Shape, customer_tag, mixed, order_tag};
-use crate::figures::{Spent, Watch, print, print_settled, resident_kib, settled_rate};
+use crate::figures::{Spent, Watch, print, print_settled, resident_kib_of, settled_rate};
 use crate::peer::Peer;
 
 /// Times that the longest reads are repeated at least.
@@ -55,7 +55,7 @@ pub(crate) async fn open<P: Peer>(opening: impl Future<Output = Result<P>>) -> R
 
 /// Prints the memory that this process, or the store's own, has in RAM.
 pub(crate) fn print_memory<P: Peer>(row: &str, peer: &P) -> Result<()> {
-    let kib = peer.resident_elsewhere_kib().or_else(resident_kib);
+    let kib = peer.resident_elsewhere_kib().or_else(|| resident_kib_of("self"));
     let kib = kib.context("the system does not tell how much memory is in use")?;
     print(row, kib as f64 / 1_024.0);
     Ok(())

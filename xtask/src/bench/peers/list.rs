@@ -32,7 +32,7 @@ const fn peer(label: &'static str, folder: &'static str, crate_name: &'static st
 pub(crate) const ANNALS: &Peer = &ALL[0];
 
 /// All, in the order of the columns.
-pub(crate) const ALL: [Peer; 10] = [
+pub(crate) const ALL: [Peer; 11] = [
     peer("annals", "annals", "", false),
     Peer {
         variant: "full",
@@ -44,6 +44,7 @@ pub(crate) const ALL: [Peer; 10] = [
     },
     peer("Tephra", "tephra", "tephra", false),
     peer("UmaDB", "umadb", "umadb-core", false),
+    peer("UmaDB server", "umadb-server", "umadb-server", false),
     peer("SierraDB", "sierradb", "sierradb", false),
     peer("SQLite", "sqlite", "rusqlite", true),
     peer("redb", "redb", "redb", true),

@@ -1,0 +1,167 @@
+//! UmaDB under the workload, through its server: a process of its own, asked by gRPC over loopback.
+//!
+//! Durable as in process: a commit writes its pages, syncs data, writes a header page and syncs data again before it is answered. The
+//! server has its own settings. Every request that is on its way has a connection for itself, which is kept for later ones. Long reads
+//! are one stream.
+
+mod server;
+
+use std::env;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use annals_bench_workload::{Fact, Guard, Outcome, Peer, Seen, Visit};
+use anyhow::{Result, bail};
+use umadb_client::AsyncUmaDbClient;
+use umadb_dcb::{
+    DcbAppendCondition, DcbError, DcbEvent, DcbEventStoreAsync, DcbQuery, DcbQueryItem, DcbSequencedEvent,
+};
+
+use server::Server;
+
+/// How long a server may take to answer after a crash.
+const START_MAX: Duration = Duration::from_secs(60);
+
+struct Uma {
+    idle: Mutex<Vec<AsyncUmaDbClient>>,
+    server: Server,
+}
+
+fn main() -> Result<()> {
+    let words: Vec<_> = env::args_os().skip(1).collect();
+    match words.as_slice() {
+        [first, dir] if first == server::SERVE => server::serve(Path::new(dir)),
+        _ => annals_bench_workload::main::<Uma>(),
+    }
+}
+
+impl Peer for Uma {
+    async fn open(dir: &Path, _variant: &str) -> Result<Self> {
+        let server = Server::start(dir)?;
+        let began = Instant::now();
+        let client = loop {
+            match connect().await {
+                Ok(client) => break client,
+                Err(error) if began.elapsed() > START_MAX => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+            server.check()?;
+        };
+        Ok(Self {
+            idle: Mutex::new(vec![client]),
+            server,
+        })
+    }
+
+    async fn append(&self, facts: Vec<Fact>, guard: Option<Guard>) -> Result<Outcome> {
+        let events = facts.into_iter().map(event).collect();
+        let condition = guard.map(|guard| DcbAppendCondition {
+            fail_if_events_match: tag_query(&guard.tag),
+            after: Some(guard.seen),
+        });
+        let client = self.client().await?;
+        let answer = client.append(events, condition, None).await;
+        self.keep(client);
+        match answer {
+            Ok(_) => Ok(Outcome::Durable),
+            Err(DcbError::IntegrityError(_)) => Ok(Outcome::Conflict),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn scan(&self, visit: Visit<'_>) -> Result<()> {
+        self.read(None, visit).await.map(|_| ())
+    }
+
+    async fn by_tag(&self, tag: &str, visit: Visit<'_>) -> Result<u64> {
+        self.read(Some(tag_query(tag)), visit).await
+    }
+
+    async fn by_type(&self, kind: &str, visit: Visit<'_>) -> Result<()> {
+        self.read(Some(query(&[kind], &[])), visit).await.map(|_| ())
+    }
+
+    fn crash_elsewhere(&self) -> Result<()> {
+        self.server.crash()
+    }
+
+    fn resident_elsewhere_kib(&self) -> Option<u64> {
+        self.server.resident_kib()
+    }
+}
+
+impl Uma {
+    /// Answers up to where the store was read.
+    async fn read(&self, query: Option<DcbQuery>, visit: Visit<'_>) -> Result<u64> {
+        let client = self.client().await?;
+        let mut found = client.read(query, None, false, None).await?;
+        loop {
+            let events = found.next_batch().await?;
+            if events.is_empty() {
+                break;
+            }
+            for event in &events {
+                visit(seen(event)?);
+            }
+        }
+        let head = found.head().await?;
+        drop(found);
+        self.keep(client);
+        Ok(head.unwrap_or(0))
+    }
+
+    async fn client(&self) -> Result<AsyncUmaDbClient> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(client) => Ok(client),
+            None => connect().await,
+        }
+    }
+
+    fn keep(&self, client: AsyncUmaDbClient) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(client);
+    }
+}
+
+/// Tries once.
+async fn connect() -> Result<AsyncUmaDbClient> {
+    Ok(AsyncUmaDbClient::connect_with_tls_options(Server::url(), None, None, None).await?)
+}
+
+fn query(types: &[&str], tags: &[&str]) -> DcbQuery {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    DcbQuery {
+        items: vec![DcbQueryItem {
+            types: owned(types),
+            tags: owned(tags),
+        }],
+    }
+}
+
+fn tag_query(tag: &str) -> DcbQuery {
+    query(&[], &[tag])
+}
+
+fn event(fact: Fact) -> DcbEvent {
+    DcbEvent {
+        event_type: fact.kind.to_owned(),
+        tags: fact.tags.into(),
+        data: fact.data,
+        ..DcbEvent::default()
+    }
+}
+
+fn seen(found: &DcbSequencedEvent) -> Result<Seen<'_>> {
+    let [first, second] = found.event.tags.as_slice() else {
+        bail!("an event without two tags at {}", found.position);
+    };
+    Ok(Seen {
+        kind: &found.event.event_type,
+        tags: [first, second],
+        data: &found.event.data,
+    })
+}
