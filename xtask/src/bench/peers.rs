@@ -43,7 +43,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let about = about(options)?;
     let target = target(options);
-    let mut reasons = absent(options);
+    let mut reasons = BTreeMap::new();
     let peers: Vec<&Peer> = options
         .peers
         .iter()
@@ -70,15 +70,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         page::write(&options.root, "peers", &report)?;
     }
     Ok(())
-}
-
-/// What is missing whatever happens, where all are asked for.
-fn absent(options: &Options) -> BTreeMap<String, String> {
-    let all = options.peers.len() == list::ALL.len();
-    let absent = list::ABSENT.iter().filter(|_| all);
-    absent
-        .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
-        .collect()
 }
 
 /// Where programs and data of the peers go.

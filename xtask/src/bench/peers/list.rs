@@ -32,7 +32,7 @@ const fn peer(label: &'static str, folder: &'static str, crate_name: &'static st
 pub(crate) const ANNALS: &Peer = &ALL[0];
 
 /// All, in the order of the columns.
-pub(crate) const ALL: [Peer; 11] = [
+pub(crate) const ALL: [Peer; 12] = [
     peer("annals", "annals", "", false),
     Peer {
         variant: "full",
@@ -49,14 +49,9 @@ pub(crate) const ALL: [Peer; 11] = [
     peer("SQLite", "sqlite", "rusqlite", true),
     peer("redb", "redb", "redb", true),
     peer("fjall", "fjall", "fjall", true),
+    peer("RocksDB", "rocksdb", "rocksdb", true),
     peer("PostgreSQL", "postgres", "tokio-postgres", false),
 ];
-
-/// What would belong here and is not measured, with the reason.
-pub(crate) const ABSENT: &[(&str, &str)] = &[(
-    "RocksDB",
-    "its bindings need libclang and half an hour of C++ on two cores; no driver is written",
-)];
 
 impl Peer {
     /// Those named, and those that are always there; all where none is named.
