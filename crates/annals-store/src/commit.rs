@@ -24,10 +24,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::bug::Bug;
 use crate::core::Core;
-use crate::decide::Before;
+use crate::decide::{Before, numbered_bodies};
 use crate::index::Settled;
 use crate::keeper::Keeper;
 use crate::queue::Job;
+use crate::record;
 use crate::state::spot;
 
 /// The one that writes. Lives on the writer's thread.
@@ -154,7 +155,10 @@ impl Committer {
     fn accept(&mut self, job: Job) {
         let mut state = self.core.state.write();
         let first = state.current.next();
-        job.events.iter().for_each(|event| state.current.insert(event));
+        for body in numbered_bodies(&job.batch) {
+            let event = record::read_named(body).expect("it was encoded a moment ago");
+            state.current.insert(&event);
+        }
         drop(state);
         for mark in &job.marks {
             self.marks.insert(mark.key.clone(), mark.value.clone());
@@ -253,7 +257,7 @@ impl Committer {
 
     fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp) {
         for (first, job) in self.accepted.drain(..) {
-            let count = job.events.len() as u64;
+            let count = u64::from(job.batch.numbered());
             let done = Appended {
                 first: Position::new(first),
                 count,

@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use annals_core::condition::Condition;
-use annals_core::event::NewEvent;
 use annals_core::mark::Mark;
 use annals_core::port::store::{AppendError, Appended};
 use annals_log::Batch;
@@ -22,7 +21,6 @@ const PERMIT_BYTES: usize = 1 << 10;
 pub(crate) struct Job {
     /// Events, then marks, as they will lie in the log.
     pub(crate) batch: Batch,
-    pub(crate) events: Vec<NewEvent>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
