@@ -12,6 +12,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{AppendError, Appended};
@@ -20,13 +21,15 @@ use annals_core::time::{Clock, Timestamp};
 use annals_log::bug::{Bug as LogBug, is_planted};
 use annals_log::{Batch, CommitError, Committed, Group, Writer};
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use crate::answers::{Answer, Answers};
 use crate::bug::Bug;
 use crate::core::Core;
 use crate::decide::{Before, numbered_bodies};
 use crate::index::Settled;
 use crate::keeper::Keeper;
+use crate::options::{Options, WriterThread};
 use crate::queue::Job;
 use crate::record;
 use crate::state::spot;
@@ -46,40 +49,52 @@ pub(crate) struct Committer {
     places: Vec<u32>,
     /// Marks of this group, not durable yet.
     marks: HashMap<MarkKey, Option<Bytes>>,
-    answers: Vec<Answer>,
+    /// Appends of this group that were not accepted.
+    decided: Vec<Decided>,
+    answers: Answers,
+    /// Whether there may be threads.
+    threaded: bool,
+    /// The last append that was accepted is not in the index yet.
+    is_late: bool,
     /// Why the index can take no more, if so.
     overwhelmed: Option<String>,
 }
 
-type Reply = oneshot::Sender<Result<Appended, AppendError>>;
-
-struct Answer {
-    reply: Reply,
-    outcome: Result<Appended, AppendError>,
+struct Decided {
+    answer: Answer,
     /// Whether anything was accepted before it was decided.
     depends: bool,
 }
+
+/// An append of so many events enters the index while it is flushed, if it is the last of its group.
+const MANY: u32 = 256;
 
 impl Committer {
     pub(crate) fn new(
         (core, keeper): (Arc<Core>, Arc<Keeper>),
         writer: Writer,
-        clock: Arc<dyn Clock>,
         end: watch::Sender<Position>,
-        group_bytes_max: usize,
+        options: &Options,
     ) -> Self {
+        let threaded = options.writer == WriterThread::Own;
         Self {
             core,
             keeper,
             writer,
-            clock,
+            clock: options.clock.clone(),
             end,
             group: Group::new(),
-            group_bytes_max,
+            group_bytes_max: options.group_bytes_max,
             accepted: Vec::new(),
             places: Vec::new(),
             marks: HashMap::new(),
-            answers: Vec::new(),
+            decided: Vec::new(),
+            answers: match threaded {
+                true => Answers::on_thread(),
+                false => Answers::default(),
+            },
+            threaded,
+            is_late: false,
             overwhelmed: None,
         }
     }
@@ -112,22 +127,15 @@ impl Committer {
     }
 
     fn take(&mut self, job: Job, recorded: Timestamp) {
+        self.enter_late();
         let depends = !self.accepted.is_empty();
-        match self.decide(&job, recorded) {
-            Ok(None) => self.accept(job),
-            Ok(Some(first_outcome)) => {
-                self.answers.push(Answer {
-                    reply: job.reply,
-                    outcome: Ok(first_outcome),
-                    depends,
-                });
-            }
-            Err(error) => self.answers.push(Answer {
-                reply: job.reply,
-                outcome: Err(error),
-                depends,
-            }),
-        }
+        let outcome = match self.decide(&job, recorded) {
+            Ok(None) => return self.accept(job),
+            Ok(Some(first_outcome)) => Ok(first_outcome),
+            Err(error) => Err(error),
+        };
+        let answer = Answer { job, outcome };
+        self.decided.push(Decided { answer, depends });
     }
 
     /// `None`: it may be written. `Some`: it was written before, with this outcome.
@@ -153,13 +161,7 @@ impl Committer {
     }
 
     fn accept(&mut self, job: Job) {
-        let mut state = self.core.state.write();
-        let first = state.current.next();
-        for body in numbered_bodies(&job.batch) {
-            let event = record::read_named(body).expect("it was encoded a moment ago");
-            state.current.insert(&event);
-        }
-        drop(state);
+        let first = self.core.state.read().current.next();
         for mark in &job.marks {
             self.marks.insert(mark.key.clone(), mark.value.clone());
         }
@@ -167,8 +169,40 @@ impl Committer {
             true => self.group.add(&apart(&job.batch).0),
             false => self.group.add(&job.batch),
         };
+        self.is_late = self.threaded && job.batch.numbered() >= MANY;
+        if !self.is_late {
+            enter(&self.core, &job.batch);
+        }
         self.places.push(place);
         self.accepted.push((first, job));
+    }
+
+    /// Every decision needs everything before it in the index.
+    fn enter_late(&mut self) {
+        if std::mem::take(&mut self.is_late)
+            && let Some((_, job)) = self.accepted.last()
+        {
+            enter(&self.core, &job.batch);
+        }
+    }
+
+    /// Writes and flushes the group. What is not in the index yet enters it meanwhile.
+    fn write(&mut self, recorded: Timestamp) -> Result<Committed, CommitError> {
+        let is_late = std::mem::take(&mut self.is_late);
+        let late = self.accepted.last().filter(|_| is_late);
+        let (core, writer, group) = (&self.core, &mut self.writer, &mut self.group);
+        let Some((_, Job { batch, .. })) = late else {
+            return writer.commit(group, recorded.as_micros());
+        };
+        thread::scope(|scope| {
+            let entering = thread::Builder::new().name("annals-entering".into());
+            let entering = entering.spawn_scoped(scope, || enter(core, batch));
+            let committed = writer.commit(group, recorded.as_micros());
+            if entering.is_err() {
+                enter(core, batch);
+            }
+            committed
+        })
     }
 
     /// Only where [`Bug::SplitMarks`] is planted.
@@ -189,7 +223,7 @@ impl Committer {
         }
         let committed = match self.accepted.is_empty() {
             true => Ok(()),
-            false => match self.writer.commit(&mut self.group, recorded.as_micros()) {
+            false => match self.write(recorded) {
                 Ok(committed) => {
                     if is_planted(Bug::SplitMarks) {
                         self.commit_marks(recorded);
@@ -256,28 +290,27 @@ impl Committer {
     }
 
     fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp) {
-        for (first, job) in self.accepted.drain(..) {
-            let count = u64::from(job.batch.numbered());
+        let accepted = self.accepted.drain(..).map(|(first, job)| {
             let done = Appended {
                 first: Position::new(first),
-                count,
+                count: u64::from(job.batch.numbered()),
                 recorded,
                 duplicate: false,
             };
-            reply(job.reply, committed.clone().map(|()| done));
-        }
-        for Answer {
-            reply: to,
-            outcome,
-            depends,
-        } in self.answers.drain(..)
-        {
-            let outcome = match &committed {
-                Err(error) if depends && !is_planted(Bug::AnswerPastFailedGroup) => Err(error.clone()),
-                _ => outcome,
-            };
-            reply(to, outcome);
-        }
+            let outcome = committed.clone().map(|()| done);
+            Answer { job, outcome }
+        });
+        let decided = self.decided.drain(..).map(|Decided { mut answer, depends }| {
+            if let Err(error) = &committed
+                && depends
+                && !is_planted(Bug::AnswerPastFailedGroup)
+            {
+                answer.outcome = Err(error.clone());
+            }
+            answer
+        });
+        let answers = accepted.chain(decided).collect();
+        self.answers.give(answers, || self.core.queue.is_waited_in());
     }
 
     /// Translates an error of the log, and closes the queue if the writer has stopped.
@@ -294,6 +327,15 @@ impl Committer {
     }
 }
 
+/// Events enter the index before they are durable; readers are bounded by the durable end.
+fn enter(core: &Core, batch: &Batch) {
+    let mut state = core.state.write();
+    for body in numbered_bodies(batch) {
+        let event = record::read_named(body).expect("it was encoded a moment ago");
+        state.current.insert(&event);
+    }
+}
+
 /// The numbered records of a batch, and the others.
 fn apart(batch: &Batch) -> (Batch, Batch) {
     let (mut numbered, mut others) = (Batch::default(), Batch::default());
@@ -305,9 +347,4 @@ fn apart(batch: &Batch) -> (Batch, Batch) {
         }
     }
     (numbered, others)
-}
-
-/// A caller that is gone does not want the answer.
-fn reply(to: Reply, outcome: Result<Appended, AppendError>) {
-    to.send(outcome).ok();
 }

@@ -132,6 +132,11 @@ impl Queue {
         std::mem::take(&mut self.inner().jobs)
     }
 
+    /// Whether something waits now.
+    pub(crate) fn is_waited_in(&self) -> bool {
+        !self.inner().jobs.is_empty()
+    }
+
     /// Takes nothing more; what waits is still handed out. The first reason stays.
     pub(crate) fn close(&self, reason: &str) {
         let mut inner = self.inner();
