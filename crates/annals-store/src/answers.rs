@@ -46,9 +46,9 @@ impl Answers {
     }
 
     /// Answers all of these, in the background where others wait already.
-    pub(crate) fn give(&self, answers: Vec<Answer>, others_wait: impl FnOnce() -> bool) {
+    pub(crate) fn give(&self, answers: Vec<Answer>, others_wait: bool) {
         match &self.thread {
-            Some(running) if answers.len() > FEW && others_wait() => {
+            Some(running) if others_wait && answers.len() > FEW => {
                 if let Err(back) = running.answers.send(answers) {
                     tell(back.0);
                 }

@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Instant;
 
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{AppendError, Appended};
@@ -30,6 +31,7 @@ use crate::decide::{Before, numbered_bodies};
 use crate::index::Settled;
 use crate::keeper::Keeper;
 use crate::options::{Options, WriterThread};
+use crate::patience::Patience;
 use crate::queue::Job;
 use crate::record;
 use crate::state::spot;
@@ -52,6 +54,7 @@ pub(crate) struct Committer {
     /// Appends of this group that were not accepted.
     decided: Vec<Decided>,
     answers: Answers,
+    patience: Patience,
     /// Whether there may be threads.
     threaded: bool,
     /// The last append that was accepted is not in the index yet.
@@ -93,6 +96,7 @@ impl Committer {
                 true => Answers::on_thread(),
                 false => Answers::default(),
             },
+            patience: Patience::default(),
             threaded,
             is_late: false,
             overwhelmed: None,
@@ -105,12 +109,43 @@ impl Committer {
             if self.overwhelmed.is_some() {
                 self.overwhelmed = self.keeper.overwhelmed();
             }
-            let recorded = self.clock.now().max(self.core.state.read().newest());
-            while let Some(job) = self.next_fitting(&mut jobs) {
-                self.take(job, recorded);
+            self.take_fitting(&mut jobs);
+            if self.threaded && jobs.is_empty() {
+                self.wait_for_more(&mut jobs);
             }
-            self.commit(recorded);
+            let newest = self.core.state.read().newest();
+            self.commit(self.clock.now().max(newest));
         }
+    }
+
+    fn take_fitting(&mut self, jobs: &mut VecDeque<Job>) {
+        while let Some(job) = self.next_fitting(jobs) {
+            self.take(job);
+        }
+    }
+
+    /// How many appends of this group are decided.
+    fn has(&self) -> usize {
+        self.accepted.len() + self.decided.len()
+    }
+
+    /// Waits a little for those who were answered a moment ago, and decides what comes.
+    fn wait_for_more(&mut self, jobs: &mut VecDeque<Job>) {
+        let Some(wait) = self.patience.wait(self.has()) else {
+            return;
+        };
+        let until = Instant::now() + wait;
+        while jobs.is_empty() && self.has() < self.patience.callers() {
+            let left = until.saturating_duration_since(Instant::now());
+            let missing = self.patience.callers() - self.has();
+            // In two steps: some are decided while others are still on their way.
+            jobs.extend(self.core.queue.take_when(missing.div_ceil(2), left));
+            self.take_fitting(jobs);
+            if left.is_zero() {
+                break;
+            }
+        }
+        self.patience.waited(self.has());
     }
 
     /// Seals the log if anything was written since the last seal.
@@ -126,10 +161,10 @@ impl Committer {
         if fits { jobs.pop_front() } else { None }
     }
 
-    fn take(&mut self, job: Job, recorded: Timestamp) {
+    fn take(&mut self, job: Job) {
         self.enter_late();
         let depends = !self.accepted.is_empty();
-        let outcome = match self.decide(&job, recorded) {
+        let outcome = match self.decide(&job) {
             Ok(None) => return self.accept(job),
             Ok(Some(first_outcome)) => Ok(first_outcome),
             Err(error) => Err(error),
@@ -139,7 +174,7 @@ impl Committer {
     }
 
     /// `None`: it may be written. `Some`: it was written before, with this outcome.
-    fn decide(&self, job: &Job, recorded: Timestamp) -> Result<Option<Appended>, AppendError> {
+    fn decide(&self, job: &Job) -> Result<Option<Appended>, AppendError> {
         if let Some(reason) = self.writer.stopped() {
             return Err(AppendError::Closed(reason.to_owned()));
         }
@@ -148,7 +183,7 @@ impl Committer {
             accepted: &self.accepted,
             marks: &self.marks,
         };
-        if let Some(first_outcome) = before.already_there(job, recorded)? {
+        if let Some(first_outcome) = before.already_there(job)? {
             return Ok(Some(first_outcome));
         }
         for (number, condition) in job.conditions.iter().enumerate() {
@@ -221,6 +256,7 @@ impl Committer {
             self.end
                 .send_replace(Position::new(self.core.state.read().current.next()));
         }
+        let began = Instant::now();
         let committed = match self.accepted.is_empty() {
             true => Ok(()),
             false => match self.write(recorded) {
@@ -245,7 +281,11 @@ impl Committer {
             true => Ok(()),
             false => committed,
         };
-        self.answer(told, recorded);
+        let waiting = self.core.queue.waiting();
+        if changed {
+            self.patience.flushed(began.elapsed(), self.has(), waiting);
+        }
+        self.answer(told, recorded, waiting > 0);
         // Only after the answers have left: making room for the index is not what callers wait for.
         if changed {
             self.close_full_part();
@@ -289,7 +329,8 @@ impl Committer {
         self.overwhelmed = self.keeper.overwhelmed();
     }
 
-    fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp) {
+    fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp, others_wait: bool) {
+        let first_of_group = self.accepted.first().map_or(u64::MAX, |(first, _)| *first);
         let accepted = self.accepted.drain(..).map(|(first, job)| {
             let done = Appended {
                 first: Position::new(first),
@@ -301,16 +342,16 @@ impl Committer {
             Answer { job, outcome }
         });
         let decided = self.decided.drain(..).map(|Decided { mut answer, depends }| {
-            if let Err(error) = &committed
-                && depends
-                && !is_planted(Bug::AnswerPastFailedGroup)
-            {
-                answer.outcome = Err(error.clone());
+            match (&committed, &mut answer.outcome) {
+                (Err(error), outcome) if depends && !is_planted(Bug::AnswerPastFailedGroup) => {
+                    *outcome = Err(error.clone());
+                }
+                (_, Ok(earlier)) if earlier.first.get() >= first_of_group => earlier.recorded = recorded,
+                _ => {}
             }
             answer
         });
-        let answers = accepted.chain(decided).collect();
-        self.answers.give(answers, || self.core.queue.is_waited_in());
+        self.answers.give(accepted.chain(decided).collect(), others_wait);
     }
 
     /// Translates an error of the log, and closes the queue if the writer has stopped.
