@@ -460,10 +460,16 @@ async fn a_large_append_that_is_not_written_leaves_no_trace() {
         }],
         ..one(1_000)
     };
-    // Mostly of one group: the second is decided against all of the first.
-    let (written, conflict) = tokio::join!(store.append(large(0..600)), store.append(behind));
-    assert_eq!(written.unwrap().first, Position::ZERO);
-    assert_eq!(conflict.unwrap_err().kind(), ErrorKind::Conflict);
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    disk.probe(Some(Box::new(move |_| drop(held.lock().unwrap().recv()))));
+    let before = queued(&store, one(2_000));
+    // While that is flushed these two queue up, and become one group.
+    let (written, conflict) = (queued(&store, large(0..600)), queued(&store, behind));
+    drop(go);
+    assert_eq!(before.await.unwrap().first, Position::ZERO);
+    assert_eq!(written.await.unwrap().first, Position::new(1));
+    assert_eq!(conflict.await.unwrap_err().kind(), ErrorKind::Conflict);
     for number in [0, 255, 256, 599] {
         assert_eq!(tagged(&store, number).unwrap(), [event(number, 40)]);
     }
