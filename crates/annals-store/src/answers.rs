@@ -1,7 +1,8 @@
 //! Answering callers.
 //!
 //! In: appends with their outcomes, after the flush. Out: their callers go on. To wake a caller takes about a microsecond;
-//! where the next group waits already, a thread of its own wakes them while the writer decides and flushes that one.
+//! where the next group waits already, a thread of its own wakes them while the writer decides and flushes that one. What waits there
+//! still has its share of the queue's room.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
