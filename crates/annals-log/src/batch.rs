@@ -97,7 +97,7 @@ impl Batch {
 
     /// Every record, in order. Only for bytes that were just laid out or checked by their frame: nothing is checked
     /// here but bounds, and the walk ends where they are broken.
-    pub fn records(bytes: &[u8]) -> impl Iterator<Item = Record> {
+    pub fn records(bytes: &[u8]) -> impl Iterator<Item = Record> + Clone {
         let mut at = 0;
         std::iter::from_fn(move || {
             let record = bounds(bytes, at)?;

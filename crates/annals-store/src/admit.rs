@@ -4,8 +4,10 @@
 //! anything is queued, so they refuse the same things. Knows nothing of what is stored.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use annals_core::event::{EventType, NewEvent};
+use annals_core::id::EventId;
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{Append, AppendError, limits};
 
@@ -24,16 +26,12 @@ pub(crate) fn check(append: &Append) -> Result<(), AppendError> {
         ));
     }
     let mut bytes = 0_usize;
-    let mut ids = HashSet::with_capacity(append.events.len());
     for (place, event) in append.events.iter().enumerate() {
         check_event(event).map_err(|reason| invalid(format!("event {place} ({}): {reason}", event.id)))?;
-        if !ids.insert(event.id) {
-            return refuse(format!(
-                "event {place}: its id {} stands twice in this append",
-                event.id
-            ));
-        }
         bytes = bytes.saturating_add(record::event_bytes(event));
+    }
+    if let Some((place, id)) = repeated_id(&append.events) {
+        return refuse(format!("event {place}: its id {id} stands twice in this append"));
     }
     for mark in &append.marks {
         check_mark(mark).map_err(|reason| invalid(format!("mark {}: {reason}", mark.key)))?;
@@ -54,6 +52,18 @@ fn invalid(reason: impl Into<String>) -> AppendError {
 
 fn refuse(reason: impl Into<String>) -> Result<(), AppendError> {
     Err(invalid(reason))
+}
+
+/// An id that stands twice, and where it stands again.
+fn repeated_id(events: &[NewEvent]) -> Option<(usize, EventId)> {
+    if events.len() < 2 {
+        return None;
+    }
+    let mut ids: Vec<(EventId, usize)> = events.iter().map(|event| event.id).zip(0..).collect();
+    ids.sort_unstable();
+    let again = |pair: &[(EventId, usize)]| (pair[0].0 == pair[1].0).then_some(pair[1]);
+    let (id, place) = ids.windows(2).find_map(again)?;
+    Some((place, id))
 }
 
 fn check_event(event: &NewEvent) -> Result<(), String> {
@@ -78,7 +88,7 @@ fn check_event(event: &NewEvent) -> Result<(), String> {
         ("topic", &meta.topic),
     ] {
         at_most(
-            &format!("bytes of {name}"),
+            format_args!("bytes of {name}"),
             METADATA_TEXT_BYTES_MAX,
             text.as_ref().map_or(0, |text| text.len()),
         )?;
@@ -115,7 +125,7 @@ fn check_mark(mark: &Mark) -> Result<(), String> {
     )
 }
 
-fn at_most(what: &str, max: usize, found: usize) -> Result<(), String> {
+fn at_most(what: impl Display, max: usize, found: usize) -> Result<(), String> {
     if found > max {
         Err(format!("expected at most {max} {what}, found {found}"))
     } else {

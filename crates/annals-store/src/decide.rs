@@ -41,13 +41,10 @@ impl Before<'_> {
             .map_err(|error| unanswered(&error))
     }
 
-    /// The first outcome, if all events are there already, side by side and with the same content.
-    pub(crate) fn already_there(
-        &self,
-        job: &Job,
-        recorded: Timestamp,
-    ) -> Result<Option<Appended>, AppendError> {
-        let known = self.core.ask(|core| core.first_known(&job.events));
+    /// The first outcome, if all events are there already, side by side and with the same content. Its time is not known
+    /// yet where they are in this very group.
+    pub(crate) fn already_there(&self, job: &Job) -> Result<Option<Appended>, AppendError> {
+        let known = self.core.ask(|core| core.first_known(ids(&job.batch)));
         let Some((id, position)) = known.map_err(|error| unanswered(&error))? else {
             return Ok(None);
         };
@@ -55,11 +52,12 @@ impl Before<'_> {
             id,
             position: Position::new(position),
         };
-        let Some(first) = self.position_of(job.events[0].id)? else {
+        let first = ids(&job.batch).next().map(|id| self.position_of(id));
+        let Some(first) = first.transpose()?.flatten() else {
             return Err(taken);
         };
-        for (event, at) in job.events.iter().zip(first..) {
-            if self.position_of(event.id)? != Some(at) {
+        for (id, at) in ids(&job.batch).zip(first..) {
+            if self.position_of(id)? != Some(at) {
                 return Err(taken);
             }
         }
@@ -74,8 +72,8 @@ impl Before<'_> {
         let durable = self.durable(first)?.map(|wanted| wanted.span.recorded);
         Ok(Some(Appended {
             first: Position::new(first),
-            count: job.events.len() as u64,
-            recorded: durable.unwrap_or(recorded),
+            count: u64::from(job.batch.numbered()),
+            recorded: durable.unwrap_or(Timestamp::EPOCH),
             duplicate: true,
         }))
     }
@@ -85,9 +83,10 @@ impl Before<'_> {
         let bytes = job.batch.bytes();
         let records = Batch::records(bytes).filter(|record| record.is_numbered);
         let mut recorded = None;
-        for (event, record) in job.events.iter().zip(records) {
+        for record in records {
+            let id = record::id_of(&bytes[record.body..record.end]);
             let known = self.core.ask(|core| match core.carried() {
-                Some(carried) => Ok(carried.known(event.id)?),
+                Some(carried) => Ok(carried.known(id)?),
                 None => Ok(None),
             });
             let known = known.map_err(|error| unanswered(&error))?;
@@ -99,7 +98,7 @@ impl Before<'_> {
         }
         Ok(Appended {
             first: Position::new(first),
-            count: job.events.len() as u64,
+            count: u64::from(job.batch.numbered()),
             recorded: recorded.ok_or(taken)?,
             duplicate: true,
         })
@@ -115,7 +114,7 @@ impl Before<'_> {
     fn stored_body(&self, position: u64) -> Result<Bytes, AppendError> {
         let group = self.accepted.partition_point(|(first, _)| *first <= position);
         if let Some((first, job)) = group.checked_sub(1).map(|last| &self.accepted[last])
-            && (position - first) < job.events.len() as u64
+            && (position - first) < u64::from(job.batch.numbered())
         {
             let body = numbered_bodies(&job.batch)
                 .nth((position - first) as usize)
@@ -230,7 +229,12 @@ impl Before<'_> {
     }
 }
 
-fn numbered_bodies(batch: &Batch) -> impl Iterator<Item = &[u8]> {
+fn ids(batch: &Batch) -> impl Iterator<Item = EventId> + Clone {
+    numbered_bodies(batch).map(record::id_of)
+}
+
+/// The bodies of its events.
+pub(crate) fn numbered_bodies(batch: &Batch) -> impl Iterator<Item = &[u8]> + Clone {
     let records = Batch::records(batch.bytes()).filter(|record| record.is_numbered);
     records.map(|record| &batch.bytes()[record.body..record.end])
 }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annals_core::mark::MarkKey;
+use annals_core::event::NewEvent;
+use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{
     Append, AppendError, Appended, BoxFuture, EventStore, Page, Read, ReadError, TypeCount,
 };
@@ -19,7 +20,7 @@ use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
 use annals_log::disk::Disk;
 use annals_log::disk::real::RealDisk;
-use annals_log::{Batch, LogCounters, RecoveryReport};
+use annals_log::{Batch, LogCounters, RECORD_HEADER_BYTES, RecoveryReport};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -105,7 +106,7 @@ impl EmbeddedStore {
         let (Opened { core, report, end }, log, keeper) = opening::to_write(disk, dir, &options)?;
         let counters = log.counters();
         let shared = (core.clone(), keeper.clone());
-        let committer = Committer::new(shared, log, options.clock, end, options.group_bytes_max);
+        let committer = Committer::new(shared, log, end, &options);
         let writer = match options.writer {
             WriterThread::Stepped => WriterHandle::Stepped(Box::new(committer)),
             WriterThread::Own => WriterHandle::Thread(start(committer, core.clone(), options.seal_after)?),
@@ -313,8 +314,22 @@ impl Drop for Inner {
 /// Checks and encodes on the caller's thread, queues, and waits for the answer.
 async fn append(core: Arc<Core>, append: Append) -> Result<Appended, AppendError> {
     admit::check(&append)?;
+    let Append {
+        events,
+        conditions,
+        marks,
+    } = append;
     let (reply, answer) = oneshot::channel();
-    core.queue.push(encode(append, reply)).await?;
+    let job = Job {
+        batch: encode(&events, &marks),
+        conditions,
+        marks,
+        reply,
+        room: None,
+    };
+    core.queue.push(job).await?;
+    // While the writer works, and on the thread that made them: it is cheaper there.
+    drop(events);
     match answer.await {
         Ok(outcome) => outcome,
         Err(_) => Err(AppendError::Unknown(
@@ -323,34 +338,18 @@ async fn append(core: Arc<Core>, append: Append) -> Result<Appended, AppendError
     }
 }
 
-fn encode(append: Append, reply: oneshot::Sender<Result<Appended, AppendError>>) -> Job {
-    let Append {
-        events,
-        conditions,
-        marks,
-    } = append;
-    let bytes: usize = events.iter().map(|event| record::event_bytes(event) + 8).sum();
-    let mut batch = Batch::with_capacity(
-        bytes
-            + marks
-                .iter()
-                .map(|mark| record::mark_bytes(mark) + 8)
-                .sum::<usize>(),
-    );
+fn encode(events: &[NewEvent], marks: &[Mark]) -> Batch {
+    let of_events = events.iter().map(record::event_bytes);
+    let of_marks = marks.iter().map(record::mark_bytes);
+    let bytes = of_events.chain(of_marks).map(|bytes| RECORD_HEADER_BYTES + bytes);
+    let mut batch = Batch::with_capacity(bytes.sum());
     events
         .iter()
         .for_each(|event| batch.push_numbered(|out| record::write_event(event, out)));
     marks
         .iter()
         .for_each(|mark| batch.push_unnumbered(|out| record::write_mark(mark, out)));
-    Job {
-        batch,
-        events,
-        conditions,
-        marks,
-        reply,
-        room: None,
-    }
+    batch
 }
 
 impl EventStore for EmbeddedStore {

@@ -4,7 +4,7 @@
 //! files are read. The parts may be replaced by others of the same stretch meanwhile; who asks keeps those they began with.
 //! What is pending is included: readers bound their questions by the durable end.
 
-use annals_core::event::{EventType, NewEvent};
+use annals_core::event::EventType;
 use annals_core::id::EventId;
 use annals_core::mark::MarkKey;
 use annals_core::port::store::Direction;
@@ -152,20 +152,20 @@ impl Core {
         Ok(wanted.collect())
     }
 
-    /// The first of these events whose id is taken, and where.
-    pub(crate) fn first_known(&self, events: &[NewEvent]) -> Result<Option<(EventId, u64)>, Trouble> {
+    /// The first of these ids that is taken, and where.
+    pub(crate) fn first_known(
+        &self,
+        ids: impl Iterator<Item = EventId> + Clone,
+    ) -> Result<Option<(EventId, u64)>, Trouble> {
         let state = self.state.read();
-        let known = |id: EventId| Some((id, state.current.position_of(id)?));
-        let newest = events
-            .iter()
-            .enumerate()
-            .find_map(|(number, event)| Some((number, known(event.id)?)));
+        let mut places = ids.clone().enumerate();
+        let newest = places.find_map(|(number, id)| Some((number, (id, state.current.position_of(id)?))));
         let parts = state.parts.clone();
         drop(state);
-        let before = newest.map_or(events.len(), |(number, _)| number);
-        for event in &events[..before] {
-            if let Some(position) = parts.position_of(event.id)? {
-                return Ok(Some((event.id, position)));
+        let before = newest.map_or(usize::MAX, |(number, _)| number);
+        for id in ids.take(before) {
+            if let Some(position) = parts.position_of(id)? {
+                return Ok(Some((id, position)));
             }
         }
         Ok(newest.map(|(_, known)| known))

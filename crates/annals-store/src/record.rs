@@ -47,7 +47,7 @@ mod view;
 
 use layout::*;
 pub use view::{EventView, StoredEvent, Tags};
-pub(crate) use view::{read_event, read_named};
+pub(crate) use view::{id_of, read_event, read_named};
 
 /// The bytes an event becomes, exactly.
 pub(crate) fn event_bytes(event: &NewEvent) -> usize {

@@ -138,8 +138,7 @@ impl<'a> EventView<'a> {
 
     /// Its name.
     pub fn id(&self) -> EventId {
-        let id = self.head[8..24].try_into();
-        EventId::from_uuid(Uuid::from_bytes(id.expect("sixteen bytes were sliced")))
+        id_in(self.head)
     }
 
     /// The name of its type.
@@ -414,6 +413,17 @@ pub(crate) fn read_event(body: &Bytes) -> Result<NewEvent, String> {
 /// Reads what an event is found by. An `Err` says what was found instead.
 pub(crate) fn read_named(body: &[u8]) -> Result<EventView<'_>, String> {
     EventView::new(body, Position::ZERO, Timestamp::EPOCH)
+}
+
+fn id_in(head: &[u8; EVENT_FIXED]) -> EventId {
+    let id = head[8..24].try_into();
+    EventId::from_uuid(Uuid::from_bytes(id.expect("sixteen bytes were sliced")))
+}
+
+/// The id of an event that was just encoded.
+pub(crate) fn id_of(body: &[u8]) -> EventId {
+    let head = body.first_chunk::<EVENT_FIXED>();
+    id_in(head.expect("every event has as many bytes at least"))
 }
 
 impl Termed for EventView<'_> {
