@@ -41,8 +41,7 @@ pub(crate) struct Options {
 /// # Errors
 /// Annals itself cannot be built or measured, or the page cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let about = about(options)?;
-    let target = target(options);
+    let (machine, target) = (page::machine()?, target(options));
     let mut reasons = BTreeMap::new();
     let peers: Vec<&Peer> = options
         .peers
@@ -50,6 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .copied()
         .filter(|peer| is_built(options, peer, &mut reasons))
         .collect();
+    let about = about(options, &machine, &peers)?;
     let mut figures = Figures::default();
     let data = target.join("data");
     for round in 0..options.rounds {
@@ -137,18 +137,13 @@ fn measure_one(
 }
 
 /// Where and how the figures came about.
-fn about(options: &Options) -> Result<String> {
+fn about(options: &Options, machine: &str, peers: &[&Peer]) -> Result<String> {
     let lock = fs::read_to_string(options.root.join("bench/peers/Cargo.lock"));
     let lock: toml::Table = lock.context("cannot read bench/peers/Cargo.lock")?.parse()?;
-    let versions: Vec<String> = options
-        .peers
-        .iter()
-        .filter_map(|peer| peer.version(&lock))
-        .collect();
+    let versions: Vec<String> = peers.iter().filter_map(|peer| peer.version(&lock)).collect();
     Ok(format!(
-        "- machine: {}\n- command: `cargo xtask bench peers --rounds {} --seconds {} --events {}`\n- commit: {}\n- \
+        "- machine: {machine}\n- command: `cargo xtask bench peers --rounds {} --seconds {} --events {}`\n- commit: {}\n- \
          versions: {}\n",
-        page::machine()?,
         options.rounds,
         options.seconds,
         options.events,
