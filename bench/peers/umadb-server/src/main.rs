@@ -1,14 +1,12 @@
 //! UmaDB under the workload, through its server: a process of its own, asked by gRPC over loopback.
 //!
 //! Durable as in process: a commit writes its pages, syncs data, writes a header page and syncs data again before it is answered. The
-//! server has its own settings. Every request that is on its way has a connection for itself, which is kept for later ones. Long reads
-//! are one stream.
+//! server has its own settings. All clients share one connection, since one for each takes more processor time. Long reads are one stream.
 
 mod server;
 
 use std::env;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use annals_bench_workload::{Fact, Guard, Outcome, Peer, Seen, Visit};
@@ -24,7 +22,7 @@ use server::Server;
 const START_MAX: Duration = Duration::from_secs(60);
 
 struct Uma {
-    idle: Mutex<Vec<AsyncUmaDbClient>>,
+    client: AsyncUmaDbClient,
     server: Server,
 }
 
@@ -48,10 +46,7 @@ impl Peer for Uma {
             }
             server.check()?;
         };
-        Ok(Self {
-            idle: Mutex::new(vec![client]),
-            server,
-        })
+        Ok(Self { client, server })
     }
 
     async fn append(&self, facts: Vec<Fact>, guard: Option<Guard>) -> Result<Outcome> {
@@ -60,10 +55,7 @@ impl Peer for Uma {
             fail_if_events_match: tag_query(&guard.tag),
             after: Some(guard.seen),
         });
-        let client = self.client().await?;
-        let answer = client.append(events, condition, None).await;
-        self.keep(client);
-        match answer {
+        match self.client.append(events, condition, None).await {
             Ok(_) => Ok(Outcome::Durable),
             Err(DcbError::IntegrityError(_)) => Ok(Outcome::Conflict),
             Err(error) => Err(error.into()),
@@ -94,8 +86,7 @@ impl Peer for Uma {
 impl Uma {
     /// Answers up to where the store was read.
     async fn read(&self, query: Option<DcbQuery>, visit: Visit<'_>) -> Result<u64> {
-        let client = self.client().await?;
-        let mut found = client.read(query, None, false, None).await?;
+        let mut found = self.client.read(query, None, false, None).await?;
         loop {
             let events = found.next_batch().await?;
             if events.is_empty() {
@@ -105,25 +96,7 @@ impl Uma {
                 visit(seen(event)?);
             }
         }
-        let head = found.head().await?;
-        drop(found);
-        self.keep(client);
-        Ok(head.unwrap_or(0))
-    }
-
-    async fn client(&self) -> Result<AsyncUmaDbClient> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(client) => Ok(client),
-            None => connect().await,
-        }
-    }
-
-    fn keep(&self, client: AsyncUmaDbClient) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(client);
+        Ok(found.head().await?.unwrap_or(0))
     }
 }
 
