@@ -575,19 +575,6 @@ fn a_reader_beside_a_writer_looks_twice_before_it_speaks_of_damage() {
 }
 
 #[test]
-fn one_frame_in_the_next_segment_is_witness_enough() {
-    let disk = SimDisk::new(1);
-    let (log, places) = filled(&disk, 10);
-    let image = disk.crash(1, Survival::Nothing);
-    drop(log);
-    let in_second = places.iter().filter(|place| place.segment == 1).count();
-    assert_eq!(in_second, 1, "{places:?}");
-    let lost = places.iter().rfind(|place| place.segment == 0).unwrap();
-    assert!(image.rot(&file(0), lost.at + 100, 1));
-    assert_eq!(damage(try_open(&image)).at, lost.at);
-}
-
-#[test]
 fn a_frame_that_vouches_only_for_what_is_before_the_tail_proves_nothing() {
     let disk = SimDisk::new(1);
     let (log, _) = filled(&disk, 2);
