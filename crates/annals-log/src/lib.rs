@@ -9,6 +9,7 @@
 
 pub mod disk;
 pub mod bug;
+mod background;
 mod checksum;
 mod damage;
 mod batch;
@@ -32,6 +33,7 @@ mod open;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 
+pub use background::give_way;
 pub use batch::{Batch, RECORD_BODY_BYTES_MAX, RECORD_HEADER_BYTES, Record, bounds, record};
 pub use beginning::{BEGINNING, Beginning, begin_at, remove_before};
 pub use checksum::Checksum;

@@ -54,14 +54,16 @@ fn refuse(reason: impl Into<String>) -> Result<(), AppendError> {
     Err(invalid(reason))
 }
 
-/// An id that stands twice, and where it stands again. Ids are mostly made in their order, and then no set is needed.
+/// An id that stands twice, and where it stands again.
 fn repeated_id(events: &[NewEvent]) -> Option<(usize, EventId)> {
-    if events.is_sorted_by(|one, next| one.id < next.id) {
+    if events.len() < 2 {
         return None;
     }
-    let mut ids = HashSet::with_capacity(events.len());
-    let mut places = events.iter().enumerate();
-    places.find_map(|(place, event)| (!ids.insert(event.id)).then_some((place, event.id)))
+    let mut ids: Vec<(EventId, usize)> = events.iter().map(|event| event.id).zip(0..).collect();
+    ids.sort_unstable();
+    let again = |pair: &[(EventId, usize)]| (pair[0].0 == pair[1].0).then_some(pair[1]);
+    let (id, place) = ids.windows(2).find_map(again)?;
+    Some((place, id))
 }
 
 fn check_event(event: &NewEvent) -> Result<(), String> {

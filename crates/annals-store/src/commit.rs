@@ -12,6 +12,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Instant;
 
 use annals_core::mark::MarkKey;
 use annals_core::port::store::{AppendError, Appended};
@@ -20,13 +22,16 @@ use annals_core::time::{Clock, Timestamp};
 use annals_log::bug::{Bug as LogBug, is_planted};
 use annals_log::{Batch, CommitError, Committed, Group, Writer};
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use crate::answers::{Answer, Answers};
 use crate::bug::Bug;
 use crate::core::Core;
 use crate::decide::{Before, numbered_bodies};
 use crate::index::Settled;
 use crate::keeper::Keeper;
+use crate::options::{Options, WriterThread};
+use crate::patience::Patience;
 use crate::queue::Job;
 use crate::record;
 use crate::state::spot;
@@ -46,40 +51,54 @@ pub(crate) struct Committer {
     places: Vec<u32>,
     /// Marks of this group, not durable yet.
     marks: HashMap<MarkKey, Option<Bytes>>,
-    answers: Vec<Answer>,
+    /// Appends of this group that were not accepted.
+    decided: Vec<Decided>,
+    answers: Answers,
+    patience: Patience,
+    /// Whether there may be threads.
+    threaded: bool,
+    /// The last append that was accepted is not in the index yet.
+    is_late: bool,
     /// Why the index can take no more, if so.
     overwhelmed: Option<String>,
 }
 
-type Reply = oneshot::Sender<Result<Appended, AppendError>>;
-
-struct Answer {
-    reply: Reply,
-    outcome: Result<Appended, AppendError>,
+struct Decided {
+    answer: Answer,
     /// Whether anything was accepted before it was decided.
     depends: bool,
 }
+
+/// An append of so many events enters the index while it is flushed, if it is the last of its group.
+const MANY: u32 = 256;
 
 impl Committer {
     pub(crate) fn new(
         (core, keeper): (Arc<Core>, Arc<Keeper>),
         writer: Writer,
-        clock: Arc<dyn Clock>,
         end: watch::Sender<Position>,
-        group_bytes_max: usize,
+        options: &Options,
     ) -> Self {
+        let threaded = options.writer == WriterThread::Own;
         Self {
             core,
             keeper,
             writer,
-            clock,
+            clock: options.clock.clone(),
             end,
             group: Group::new(),
-            group_bytes_max,
+            group_bytes_max: options.group_bytes_max,
             accepted: Vec::new(),
             places: Vec::new(),
             marks: HashMap::new(),
-            answers: Vec::new(),
+            decided: Vec::new(),
+            answers: match threaded {
+                true => Answers::on_thread(),
+                false => Answers::default(),
+            },
+            patience: Patience::default(),
+            threaded,
+            is_late: false,
             overwhelmed: None,
         }
     }
@@ -90,12 +109,43 @@ impl Committer {
             if self.overwhelmed.is_some() {
                 self.overwhelmed = self.keeper.overwhelmed();
             }
-            let recorded = self.clock.now().max(self.core.state.read().newest());
-            while let Some(job) = self.next_fitting(&mut jobs) {
-                self.take(job, recorded);
+            self.take_fitting(&mut jobs);
+            if self.threaded && jobs.is_empty() {
+                self.wait_for_more(&mut jobs);
             }
-            self.commit(recorded);
+            let newest = self.core.state.read().newest();
+            self.commit(self.clock.now().max(newest));
         }
+    }
+
+    fn take_fitting(&mut self, jobs: &mut VecDeque<Job>) {
+        while let Some(job) = self.next_fitting(jobs) {
+            self.take(job);
+        }
+    }
+
+    /// How many appends of this group are decided.
+    fn has(&self) -> usize {
+        self.accepted.len() + self.decided.len()
+    }
+
+    /// Waits a little for those who were answered a moment ago, and decides what comes.
+    fn wait_for_more(&mut self, jobs: &mut VecDeque<Job>) {
+        let Some(wait) = self.patience.wait(self.has()) else {
+            return;
+        };
+        let until = Instant::now() + wait;
+        while jobs.is_empty() && self.has() < self.patience.callers() {
+            let left = until.saturating_duration_since(Instant::now());
+            let missing = self.patience.callers() - self.has();
+            // In two steps: some are decided while others are still on their way.
+            jobs.extend(self.core.queue.take_when(missing.div_ceil(2), left));
+            self.take_fitting(jobs);
+            if left.is_zero() {
+                break;
+            }
+        }
+        self.patience.waited(self.has());
     }
 
     /// Seals the log if anything was written since the last seal.
@@ -111,27 +161,20 @@ impl Committer {
         if fits { jobs.pop_front() } else { None }
     }
 
-    fn take(&mut self, job: Job, recorded: Timestamp) {
+    fn take(&mut self, job: Job) {
+        self.enter_late();
         let depends = !self.accepted.is_empty();
-        match self.decide(&job, recorded) {
-            Ok(None) => self.accept(job),
-            Ok(Some(first_outcome)) => {
-                self.answers.push(Answer {
-                    reply: job.reply,
-                    outcome: Ok(first_outcome),
-                    depends,
-                });
-            }
-            Err(error) => self.answers.push(Answer {
-                reply: job.reply,
-                outcome: Err(error),
-                depends,
-            }),
-        }
+        let outcome = match self.decide(&job) {
+            Ok(None) => return self.accept(job),
+            Ok(Some(first_outcome)) => Ok(first_outcome),
+            Err(error) => Err(error),
+        };
+        let answer = Answer { job, outcome };
+        self.decided.push(Decided { answer, depends });
     }
 
     /// `None`: it may be written. `Some`: it was written before, with this outcome.
-    fn decide(&self, job: &Job, recorded: Timestamp) -> Result<Option<Appended>, AppendError> {
+    fn decide(&self, job: &Job) -> Result<Option<Appended>, AppendError> {
         if let Some(reason) = self.writer.stopped() {
             return Err(AppendError::Closed(reason.to_owned()));
         }
@@ -140,7 +183,7 @@ impl Committer {
             accepted: &self.accepted,
             marks: &self.marks,
         };
-        if let Some(first_outcome) = before.already_there(job, recorded)? {
+        if let Some(first_outcome) = before.already_there(job)? {
             return Ok(Some(first_outcome));
         }
         for (number, condition) in job.conditions.iter().enumerate() {
@@ -153,13 +196,7 @@ impl Committer {
     }
 
     fn accept(&mut self, job: Job) {
-        let mut state = self.core.state.write();
-        let first = state.current.next();
-        for body in numbered_bodies(&job.batch) {
-            let event = record::read_named(body).expect("it was encoded a moment ago");
-            state.current.insert(&event);
-        }
-        drop(state);
+        let first = self.core.state.read().current.next();
         for mark in &job.marks {
             self.marks.insert(mark.key.clone(), mark.value.clone());
         }
@@ -167,8 +204,40 @@ impl Committer {
             true => self.group.add(&apart(&job.batch).0),
             false => self.group.add(&job.batch),
         };
+        self.is_late = self.threaded && job.batch.numbered() >= MANY;
+        if !self.is_late {
+            enter(&self.core, &job.batch);
+        }
         self.places.push(place);
         self.accepted.push((first, job));
+    }
+
+    /// Every decision needs everything before it in the index.
+    fn enter_late(&mut self) {
+        if std::mem::take(&mut self.is_late)
+            && let Some((_, job)) = self.accepted.last()
+        {
+            enter(&self.core, &job.batch);
+        }
+    }
+
+    /// Writes and flushes the group. What is not in the index yet enters it meanwhile.
+    fn write(&mut self, recorded: Timestamp) -> Result<Committed, CommitError> {
+        let is_late = std::mem::take(&mut self.is_late);
+        let late = self.accepted.last().filter(|_| is_late);
+        let (core, writer, group) = (&self.core, &mut self.writer, &mut self.group);
+        let Some((_, Job { batch, .. })) = late else {
+            return writer.commit(group, recorded.as_micros());
+        };
+        thread::scope(|scope| {
+            let entering = thread::Builder::new().name("annals-entering".into());
+            let entering = entering.spawn_scoped(scope, || enter(core, batch));
+            let committed = writer.commit(group, recorded.as_micros());
+            if entering.is_err() {
+                enter(core, batch);
+            }
+            committed
+        })
     }
 
     /// Only where [`Bug::SplitMarks`] is planted.
@@ -187,9 +256,10 @@ impl Committer {
             self.end
                 .send_replace(Position::new(self.core.state.read().current.next()));
         }
+        let began = Instant::now();
         let committed = match self.accepted.is_empty() {
             true => Ok(()),
-            false => match self.writer.commit(&mut self.group, recorded.as_micros()) {
+            false => match self.write(recorded) {
                 Ok(committed) => {
                     if is_planted(Bug::SplitMarks) {
                         self.commit_marks(recorded);
@@ -211,7 +281,11 @@ impl Committer {
             true => Ok(()),
             false => committed,
         };
-        self.answer(told, recorded);
+        let waiting = self.core.queue.waiting();
+        if changed {
+            self.patience.flushed(began.elapsed(), self.has(), waiting);
+        }
+        self.answer(told, recorded, waiting > 0);
         // Only after the answers have left: making room for the index is not what callers wait for.
         if changed {
             self.close_full_part();
@@ -255,29 +329,29 @@ impl Committer {
         self.overwhelmed = self.keeper.overwhelmed();
     }
 
-    fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp) {
-        for (first, job) in self.accepted.drain(..) {
-            let count = u64::from(job.batch.numbered());
+    fn answer(&mut self, committed: Result<(), AppendError>, recorded: Timestamp, others_wait: bool) {
+        let first_of_group = self.accepted.first().map_or(u64::MAX, |(first, _)| *first);
+        let accepted = self.accepted.drain(..).map(|(first, job)| {
             let done = Appended {
                 first: Position::new(first),
-                count,
+                count: u64::from(job.batch.numbered()),
                 recorded,
                 duplicate: false,
             };
-            reply(job.reply, committed.clone().map(|()| done));
-        }
-        for Answer {
-            reply: to,
-            outcome,
-            depends,
-        } in self.answers.drain(..)
-        {
-            let outcome = match &committed {
-                Err(error) if depends && !is_planted(Bug::AnswerPastFailedGroup) => Err(error.clone()),
-                _ => outcome,
-            };
-            reply(to, outcome);
-        }
+            let outcome = committed.clone().map(|()| done);
+            Answer { job, outcome }
+        });
+        let decided = self.decided.drain(..).map(|Decided { mut answer, depends }| {
+            match (&committed, &mut answer.outcome) {
+                (Err(error), outcome) if depends && !is_planted(Bug::AnswerPastFailedGroup) => {
+                    *outcome = Err(error.clone());
+                }
+                (_, Ok(earlier)) if earlier.first.get() >= first_of_group => earlier.recorded = recorded,
+                _ => {}
+            }
+            answer
+        });
+        self.answers.give(accepted.chain(decided).collect(), others_wait);
     }
 
     /// Translates an error of the log, and closes the queue if the writer has stopped.
@@ -294,6 +368,15 @@ impl Committer {
     }
 }
 
+/// Events enter the index before they are durable; readers are bounded by the durable end.
+fn enter(core: &Core, batch: &Batch) {
+    let mut state = core.state.write();
+    for body in numbered_bodies(batch) {
+        let event = record::read_named(body).expect("it was encoded a moment ago");
+        state.current.insert(&event);
+    }
+}
+
 /// The numbered records of a batch, and the others.
 fn apart(batch: &Batch) -> (Batch, Batch) {
     let (mut numbered, mut others) = (Batch::default(), Batch::default());
@@ -305,9 +388,4 @@ fn apart(batch: &Batch) -> (Batch, Batch) {
         }
     }
     (numbered, others)
-}
-
-/// A caller that is gone does not want the answer.
-fn reply(to: Reply, outcome: Result<Appended, AppendError>) {
-    to.send(outcome).ok();
 }

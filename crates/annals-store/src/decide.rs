@@ -41,12 +41,9 @@ impl Before<'_> {
             .map_err(|error| unanswered(&error))
     }
 
-    /// The first outcome, if all events are there already, side by side and with the same content.
-    pub(crate) fn already_there(
-        &self,
-        job: &Job,
-        recorded: Timestamp,
-    ) -> Result<Option<Appended>, AppendError> {
+    /// The first outcome, if all events are there already, side by side and with the same content. Its time is not known
+    /// yet where they are in this very group.
+    pub(crate) fn already_there(&self, job: &Job) -> Result<Option<Appended>, AppendError> {
         let known = self.core.ask(|core| core.first_known(ids(&job.batch)));
         let Some((id, position)) = known.map_err(|error| unanswered(&error))? else {
             return Ok(None);
@@ -76,7 +73,7 @@ impl Before<'_> {
         Ok(Some(Appended {
             first: Position::new(first),
             count: u64::from(job.batch.numbered()),
-            recorded: durable.unwrap_or(recorded),
+            recorded: durable.unwrap_or(Timestamp::EPOCH),
             duplicate: true,
         }))
     }

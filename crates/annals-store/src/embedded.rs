@@ -106,7 +106,7 @@ impl EmbeddedStore {
         let (Opened { core, report, end }, log, keeper) = opening::to_write(disk, dir, &options)?;
         let counters = log.counters();
         let shared = (core.clone(), keeper.clone());
-        let committer = Committer::new(shared, log, options.clock, end, options.group_bytes_max);
+        let committer = Committer::new(shared, log, end, &options);
         let writer = match options.writer {
             WriterThread::Stepped => WriterHandle::Stepped(Box::new(committer)),
             WriterThread::Own => WriterHandle::Thread(start(committer, core.clone(), options.seal_after)?),

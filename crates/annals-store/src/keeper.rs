@@ -132,7 +132,12 @@ impl Running {
     fn start(work: Arc<Work>) -> Option<Self> {
         let (wake, woken) = sync_channel(1);
         let thread = thread::Builder::new().name("annals-index".into());
-        let thread = thread.spawn(move || work.run(&woken)).ok()?;
+        let keep = move || {
+            // Appends are not to wait for the processor because of it; where it falls behind, they wait for it.
+            annals_log::give_way();
+            work.run(&woken);
+        };
+        let thread = thread.spawn(keep).ok()?;
         Some(Self { wake, thread })
     }
 }

@@ -55,6 +55,8 @@ mod state;
 mod shelf;
 mod fetch;
 mod queue;
+mod patience;
+mod answers;
 mod core;
 mod lookup;
 mod mend;

@@ -48,6 +48,8 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     jobs: VecDeque<Job>,
+    /// The writer is woken when so many wait.
+    wanted: usize,
     closed: Option<String>,
 }
 
@@ -84,10 +86,10 @@ impl Queue {
         if let Some(reason) = &inner.closed {
             return Err(AppendError::Closed(reason.clone()));
         }
-        let was_empty = inner.jobs.is_empty();
         inner.jobs.push_back(job);
+        let is_enough = inner.jobs.len() == inner.wanted.max(1);
         drop(inner);
-        if was_empty {
+        if is_enough {
             self.filled.notify_one();
         }
         Ok(())
@@ -127,9 +129,25 @@ impl Queue {
         }
     }
 
+    /// What waits when so many do, or after this long, or when nothing will come any more.
+    pub(crate) fn take_when(&self, wanted: usize, patience: Duration) -> VecDeque<Job> {
+        let mut inner = self.inner();
+        inner.wanted = wanted;
+        let too_few = |inner: &mut Inner| inner.jobs.len() < wanted && inner.closed.is_none();
+        let waited = self.filled.wait_timeout_while(inner, patience, too_few);
+        let mut inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        inner.wanted = 0;
+        std::mem::take(&mut inner.jobs)
+    }
+
     /// Everything that waits now.
     pub(crate) fn take_now(&self) -> VecDeque<Job> {
         std::mem::take(&mut self.inner().jobs)
+    }
+
+    /// How many wait now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inner().jobs.len()
     }
 
     /// Takes nothing more; what waits is still handed out. The first reason stays.

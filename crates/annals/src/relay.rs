@@ -28,7 +28,7 @@ const NAME: &str = "relay";
 /// before it.
 const BATCHES_MAX: usize = 64;
 /// Of what may be on its way at once, a batch is such a part, so that some is prepared while the rest travels.
-const BATCH_PART: usize = 4;
+const BATCH_PART: usize = 8;
 /// Events of a batch, at least: with fewer, every message would cost a round of its own.
 const BATCH_MIN: usize = 32;
 /// The mark space of messages that a broker refused for good.

@@ -418,3 +418,59 @@ fn what_is_queued_at_closing_is_written() {
     assert!(open(&disk).unwrap().recovery().sealed, "and the folder is free");
     assert_eq!(disk.list(dir()).unwrap(), ["0000000000.seg"]);
 }
+
+#[test]
+fn the_same_append_twice_in_one_group_has_one_outcome() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    let (first, again) = (queued(&store, one(7)), queued(&store, one(7)));
+    assert_eq!(store.step(), 2);
+    let (first, again) = (ready(first).unwrap(), ready(again).unwrap());
+    assert!(!first.duplicate && again.duplicate);
+    assert_eq!(
+        (first.first, first.count, first.recorded),
+        (again.first, again.count, again.recorded)
+    );
+}
+
+/// Large enough to enter the index while it is flushed.
+fn large(numbers: std::ops::Range<u64>) -> Append {
+    Append {
+        events: numbers.map(|number| event(number, 40)).collect(),
+        ..Append::default()
+    }
+}
+
+#[tokio::test]
+async fn a_large_append_that_is_not_written_leaves_no_trace() {
+    let disk = SimDisk::new(1);
+    let with_threads = Options {
+        segment_bytes_first: 1 << 20,
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), with_threads).unwrap();
+    disk.fail_at(disk.operations(), Fault::CutShort);
+    let refused = store.append(large(0..600)).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Full(_)), "{refused}");
+    assert!(tagged(&store, 599).unwrap().is_empty());
+    let behind = Append {
+        conditions: vec![Condition::NoMatch {
+            query: Query::tag(Tag::of("order", 599).unwrap()),
+            from: Position::ZERO,
+        }],
+        ..one(1_000)
+    };
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    disk.probe(Some(Box::new(move |_| drop(held.lock().unwrap().recv()))));
+    let before = queued(&store, one(2_000));
+    // While that is flushed these two queue up, and become one group.
+    let (written, conflict) = (queued(&store, large(0..600)), queued(&store, behind));
+    drop(go);
+    assert_eq!(before.await.unwrap().first, Position::ZERO);
+    assert_eq!(written.await.unwrap().first, Position::new(1));
+    assert_eq!(conflict.await.unwrap_err().kind(), ErrorKind::Conflict);
+    for number in [0, 255, 256, 599] {
+        assert_eq!(tagged(&store, number).unwrap(), [event(number, 40)]);
+    }
+}

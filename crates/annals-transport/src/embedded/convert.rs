@@ -1,26 +1,60 @@
 //! A message as an event of the broker's store, and back.
 //!
 //! In: a message, or a recorded event. Out: the event with one more tag, its last, that names the topic; or the message
-//! without it. Invariant: what comes out of [`to_message`] equals what went into [`to_event`], byte for byte.
+//! without it. Invariant: what comes out of [`to_message`] equals what went into [`Converter::event`], byte for byte.
 
 use annals_core::event::{EventType, NewEvent, RecordedEvent};
 use annals_core::port::store::limits;
-use annals_core::port::transport::Message;
+use annals_core::port::transport::{Message, Topic};
+use annals_core::tag::Tag;
 
 use super::name::{TOPIC_KIND, topic_tag};
 
-/// The event of a message; or why the broker will not take it.
-pub(super) fn to_event(message: Message) -> Result<NewEvent, String> {
-    let Message { topic, mut event } = message;
-    let tag = topic_tag(&topic).map_err(|reason| reason.to_string())?;
-    if event.tags.contains(&tag) {
-        return Err(format!(
-            "the tag {tag} says that a message is on the topic {topic}, so a message of that topic cannot carry it itself"
-        ));
+/// Makes events of messages, one after the other.
+#[derive(Default)]
+pub(super) struct Converter {
+    /// Neighbours are mostly on one topic.
+    last: Option<(Topic, Tag)>,
+}
+
+impl Converter {
+    /// The event of a message; or why the broker will not take it.
+    pub(super) fn event(&mut self, message: &Message) -> Result<NewEvent, String> {
+        let Message { topic, event } = message;
+        let tag = self.tag(topic)?;
+        if event.tags.contains(&tag) {
+            return Err(format!(
+                "the tag {tag} says that a message is on the topic {topic}, so a message of that topic cannot carry it itself"
+            ));
+        }
+        let mut tags = Vec::with_capacity(event.tags.len() + 1);
+        tags.extend_from_slice(&event.tags);
+        tags.push(tag);
+        let event = NewEvent {
+            id: event.id,
+            event_type: event.event_type.clone(),
+            version: event.version,
+            purpose: event.purpose,
+            visibility: event.visibility,
+            tags,
+            occurred: event.occurred,
+            metadata: event.metadata.clone(),
+            data: event.data.clone(),
+        };
+        check(&event)?;
+        Ok(event)
     }
-    event.tags.push(tag);
-    check(&event)?;
-    Ok(event)
+
+    fn tag(&mut self, topic: &Topic) -> Result<Tag, String> {
+        match &self.last {
+            Some((last, tag)) if last == topic => Ok(tag.clone()),
+            _ => {
+                let tag = topic_tag(topic).map_err(|reason| reason.to_string())?;
+                self.last = Some((topic.clone(), tag.clone()));
+                Ok(tag)
+            }
+        }
+    }
 }
 
 /// The message of an event; `None` if the event is no message.

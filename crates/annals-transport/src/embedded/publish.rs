@@ -18,7 +18,7 @@ use annals_core::position::Position;
 use annals_core::query::Query;
 use bytes::Bytes;
 
-use super::convert::{to_event, to_message};
+use super::convert::{Converter, to_message};
 
 /// The space of the marks that name all topics.
 pub(super) const TOPIC_SPACE: &str = "topic";
@@ -43,16 +43,14 @@ struct Numbered {
     event: NewEvent,
 }
 
-/// A message of a batch as it is appended; or why it cannot be.
-fn numbered(batch: &[Message], place: usize) -> Result<Numbered, String> {
-    let event = to_event(batch[place].clone())?;
-    Ok(Numbered { place, event })
-}
-
 /// A piece that was given to the store and is needed once more; each of these could be appended a moment ago.
 fn again(batch: &[Message], places: &[usize]) -> Vec<Numbered> {
-    let messages = places.iter().map(|place| numbered(batch, *place));
-    messages.filter_map(Result::ok).collect()
+    let mut converter = Converter::default();
+    let mut numbered = |place: usize| {
+        let event = converter.event(&batch[place]).ok()?;
+        Some(Numbered { place, event })
+    };
+    places.iter().filter_map(|place| numbered(*place)).collect()
 }
 
 impl Publisher {
@@ -69,9 +67,10 @@ impl Publisher {
             || Published::Unknown("not tried, because the outcome of a message before it is unknown".into());
         let mut outcomes: Vec<_> = batch.iter().map(|_| untried()).collect();
         let mut good = Vec::with_capacity(batch.len());
+        let mut converter = Converter::default();
         for (place, outcome) in outcomes.iter_mut().enumerate() {
-            match numbered(batch, place) {
-                Ok(one) => good.push(one),
+            match converter.event(&batch[place]) {
+                Ok(event) => good.push(Numbered { place, event }),
                 Err(reason) => *outcome = Published::Refused(reason),
             }
         }

@@ -14,7 +14,7 @@ use annals_core::port::transport::{
     Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, Topic,
 };
 use annals_core::time::Timestamp;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
 };
@@ -153,20 +153,22 @@ impl GroupConsumer {
         let Some(reader) = self.reader.clone() else {
             return Err(ReceiveError::Closed);
         };
+        let mut records = reader.stream();
         let first = loop {
             tokio::select! {
                 biased;
                 Some(again) = self.retried.recv() => break again,
-                record = reader.recv() => match record {
+                Some(record) = records.next() => match record {
                     // It was made a moment ago, and the broker has not heard of it everywhere; the client asks again.
                     Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
                     record => break self.delivery(record)?,
                 },
+                else => return Err(ReceiveError::Closed),
             }
         };
         let mut deliveries = vec![first];
         while deliveries.len() < max
-            && let Some(record) = reader.recv().now_or_never()
+            && let Some(Some(record)) = records.next().now_or_never()
         {
             match self.delivery(record) {
                 Ok(delivery) => deliveries.push(delivery),
