@@ -383,12 +383,12 @@ fn what_a_walk_has_read_is_not_read_again() {
 
 #[test]
 fn the_further_back_a_frame_begins_the_more_is_read_at_once() {
-    let (disk, log, places) = filled(1 << 20, &[&[200 << 10]]);
+    let (disk, log, places) = filled(1 << 20, &[&[40 << 10], &[200 << 10]]);
     let last = log.reader.end().at - 1;
     let reads = disk.reads();
     let header = walk(&log).back_to_frame_of(last).unwrap().unwrap();
-    assert_eq!(header.place, places[0].at);
-    // 4, 8, 24, 72 and 92 KiB back to the frame's beginning, and then the frame.
+    assert_eq!(header.place, places[1].at);
+    // 4, 8, 24, 72 and 132 KiB back, far more than to the frame's beginning, and then the frame.
     assert_eq!(disk.reads() - reads, 6);
 }
 
