@@ -6,18 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use annals_core::mark::MarkKey;
-use annals_core::port::store::{
-    Append, AppendError, Appended, BoxFuture, EventStore, Page, Read, ReadError, TypeCount,
-};
-use annals_core::position::{Position, Revision};
-use annals_core::tag::Tag;
+use annals_core::port::store::{Append, AppendError, Appended, BoxFuture, EventStore, Page, Read, ReadError};
+use annals_core::position::Position;
 use annals_core::time::Timestamp;
 use annals_store::{EmbeddedStore, IndexOptions, Options};
 use annals_testkit::history::judge::{Counts, judge};
 use annals_testkit::history::load::{self, Load};
-use bytes::Bytes;
-use tokio::sync::watch;
 
 use crate::torture::number_from;
 
@@ -156,37 +150,7 @@ impl EventStore for Mistaken {
         })
     }
 
-    fn end(&self) -> Position {
-        self.store.end()
-    }
-
-    fn watch_end(&self) -> watch::Receiver<Position> {
-        self.store.watch_end()
-    }
-
-    fn revision(&self, tag: Tag, before: Position) -> BoxFuture<'_, Result<Option<Revision>, ReadError>> {
-        self.store.revision(tag, before)
-    }
-
-    fn end_at(&self, moment: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
-        self.store.end_at(moment)
-    }
-
-    fn types(&self) -> BoxFuture<'_, Result<Vec<TypeCount>, ReadError>> {
-        self.store.types()
-    }
-
-    fn type_count(&self) -> usize {
-        self.store.type_count()
-    }
-
-    fn mark(&self, key: MarkKey) -> BoxFuture<'_, Result<Option<Bytes>, ReadError>> {
-        self.store.mark(key)
-    }
-
-    fn marks(&self, space: &str, prefix: &str) -> BoxFuture<'_, Result<Vec<(MarkKey, Bytes)>, ReadError>> {
-        self.store.marks(space, prefix)
-    }
+    annals_testkit::pass_on!(store);
 }
 
 #[test]

@@ -3,16 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use annals_core::event::NewEvent;
-use annals_core::mark::MarkKey;
-use annals_core::port::store::{
-    Append, AppendError, Appended, BoxFuture, EventStore, Page, Read, ReadError, TypeCount,
-};
-use annals_core::position::{Position, Revision};
-use annals_core::tag::Tag;
-use annals_core::time::Timestamp;
+use annals_core::port::store::{Append, AppendError, Appended, BoxFuture, EventStore, Page, Read, ReadError};
 use annals_store::MemoryStore;
-use bytes::Bytes;
-use tokio::sync::watch;
 
 type Next = Box<dyn FnMut() -> Option<NewEvent> + Send>;
 
@@ -58,35 +50,5 @@ impl EventStore for Rival {
         self.inner.read(read)
     }
 
-    fn end(&self) -> Position {
-        self.inner.end()
-    }
-
-    fn watch_end(&self) -> watch::Receiver<Position> {
-        self.inner.watch_end()
-    }
-
-    fn revision(&self, tag: Tag, before: Position) -> BoxFuture<'_, Result<Option<Revision>, ReadError>> {
-        self.inner.revision(tag, before)
-    }
-
-    fn end_at(&self, moment: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
-        self.inner.end_at(moment)
-    }
-
-    fn types(&self) -> BoxFuture<'_, Result<Vec<TypeCount>, ReadError>> {
-        self.inner.types()
-    }
-
-    fn type_count(&self) -> usize {
-        self.inner.type_count()
-    }
-
-    fn mark(&self, key: MarkKey) -> BoxFuture<'_, Result<Option<Bytes>, ReadError>> {
-        self.inner.mark(key)
-    }
-
-    fn marks(&self, space: &str, prefix: &str) -> BoxFuture<'_, Result<Vec<(MarkKey, Bytes)>, ReadError>> {
-        self.inner.marks(space, prefix)
-    }
+    annals_testkit::pass_on!(inner);
 }

@@ -24,8 +24,8 @@ use super::convert::{Converter, to_message};
 pub(super) const TOPIC_SPACE: &str = "topic";
 /// Topics remembered as named already; when there are more, they are named again.
 const KNOWN_TOPICS_MAX: usize = 16_384;
-/// What of an append's limit is left for marks and framing.
-const APPEND_SPARE_BYTES: usize = 1 << 20;
+/// What of an append's limit messages may take; the rest is left for marks and framing.
+const PIECE_BYTES_MAX: usize = limits::APPEND_BYTES_MAX - (1 << 20);
 
 /// Puts messages into the store.
 pub(super) struct Publisher {
@@ -163,12 +163,15 @@ impl Publisher {
 
 /// Parts a batch into what one append can hold; usually that is the whole batch.
 fn pieces(messages: Vec<Numbered>) -> Vec<Vec<Numbered>> {
+    let all: usize = messages.iter().map(|message| bytes_max(&message.event)).sum();
+    if (1..=limits::APPEND_EVENTS_MAX).contains(&messages.len()) && all <= PIECE_BYTES_MAX {
+        return vec![messages];
+    }
     let mut pieces = Vec::new();
     let (mut piece, mut bytes) = (Vec::new(), 0);
     for message in messages {
         let more = bytes_max(&message.event);
-        let full = piece.len() == limits::APPEND_EVENTS_MAX
-            || bytes + more > limits::APPEND_BYTES_MAX - APPEND_SPARE_BYTES;
+        let full = piece.len() == limits::APPEND_EVENTS_MAX || bytes + more > PIECE_BYTES_MAX;
         if full && !piece.is_empty() {
             pieces.push(std::mem::take(&mut piece));
             bytes = 0;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use annals_core::port::transport::Message;
+use annals_core::port::transport::{Message, Topic};
 use bytes::Bytes;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 
-use super::config::PREFIX as TOPIC_PREFIX;
 use crate::wire::{Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "ce_";
@@ -31,7 +30,7 @@ pub(super) fn headers(encoded: &Encoded<'_>) -> OwnedHeaders {
     })
 }
 
-pub(super) fn message(record: &BorrowedMessage<'_>) -> Message {
+pub(super) fn message(record: &BorrowedMessage<'_>, topic: Topic) -> Message {
     let mut headers: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     if let Some(found) = record.headers() {
         headers.reserve(found.count());
@@ -44,9 +43,8 @@ pub(super) fn message(record: &BorrowedMessage<'_>) -> Message {
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))
         .map(|(_, value)| value.clone());
-    let topic = record.topic();
     decode(Incoming {
-        topic: topic.strip_prefix(TOPIC_PREFIX).unwrap_or(topic).into(),
+        topic,
         headers,
         prefixes: &PREFIXES,
         content_type,

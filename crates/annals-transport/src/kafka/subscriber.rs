@@ -32,6 +32,9 @@ use crate::link::DEADLINE;
 /// Who leaves a group waits for the broker no longer than this.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// Records that a batch has room for before it grows.
+const ROOM: usize = 128;
+
 type Partition = (Arc<str>, i32);
 
 /// What is known of the partitions that are ours just now. A partition that comes back begins a new generation.
@@ -103,7 +106,7 @@ pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsum
     Ok(GroupConsumer {
         reader: Some(Arc::new(reader)),
         watching,
-        last: ("".into(), 0),
+        last: (("".into(), 0), Topic::default()),
         retry,
         retried,
     })
@@ -141,8 +144,8 @@ pub(super) struct GroupConsumer {
     /// Taken when it is dropped.
     reader: Option<Arc<Reader>>,
     watching: Watching,
-    /// Where the last record came from; most likely the next comes from there too.
-    last: Partition,
+    /// Where the last record came from, and its topic; most likely the next comes from there too.
+    last: (Partition, Topic),
     retry: mpsc::UnboundedSender<Delivery>,
     /// What is to be handed out once more; at most what is in hand.
     retried: mpsc::UnboundedReceiver<Delivery>,
@@ -166,7 +169,8 @@ impl GroupConsumer {
                 else => return Err(ReceiveError::Closed),
             }
         };
-        let mut deliveries = vec![first];
+        let mut deliveries = Vec::with_capacity(max.min(ROOM));
+        deliveries.push(first);
         while deliveries.len() < max
             && let Some(Some(record)) = records.next().now_or_never()
         {
@@ -179,11 +183,15 @@ impl GroupConsumer {
         Ok(deliveries)
     }
 
-    fn partition(&mut self, record: &BorrowedMessage<'_>) -> Partition {
-        if &*self.last.0 != record.topic() {
-            self.last.0 = record.topic().into();
+    /// Where a record comes from, and the topic that this is for us.
+    fn origin(&mut self, record: &BorrowedMessage<'_>) -> (Partition, Topic) {
+        let (partition, topic) = &mut self.last;
+        let name = record.topic();
+        if &*partition.0 != name {
+            partition.0 = name.into();
+            *topic = name.strip_prefix(PREFIX).unwrap_or(name).into();
         }
-        self.last.1 = record.partition();
+        partition.1 = record.partition();
         self.last.clone()
     }
 
@@ -192,7 +200,7 @@ impl GroupConsumer {
         record: Result<BorrowedMessage<'_>, KafkaError>,
     ) -> Result<Delivery, ReceiveError> {
         let record = record.map_err(|error| ReceiveError::Lost(error.to_string()))?;
-        let partition = self.partition(&record);
+        let (partition, topic) = self.origin(&record);
         let generation = {
             let mut ours = self.watching.ours();
             let fresh = ours.generations + 1;
@@ -214,7 +222,7 @@ impl GroupConsumer {
             watching: self.watching.clone(),
             retry: self.retry.clone(),
         };
-        Ok(unsettled.delivery(message(&record)))
+        Ok(unsettled.delivery(message(&record, topic)))
     }
 }
 
