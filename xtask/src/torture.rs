@@ -94,6 +94,9 @@ pub(crate) enum Torture {
         /// For how long each.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+        /// Chooses anew what is kept in fuzz/corpus: the fewest inputs that reach what all of them reach.
+        #[arg(long)]
+        keep: bool,
     },
     /// Lines and branches of annals-log and annals-store that their tests reach; needs `cargo llvm-cov`.
     Coverage,
@@ -213,7 +216,11 @@ pub(crate) fn torture(root: &Path, what: &Torture) -> Result<bool> {
     let (test, variables) = match what {
         Torture::Harness(harness) => harness.test(),
         Torture::Power(power) => return power::power(root, power),
-        Torture::Fuzz { targets, seconds } => return tools::fuzz(root, targets, *seconds),
+        Torture::Fuzz {
+            targets,
+            seconds,
+            keep,
+        } => return tools::fuzz(root, targets, *seconds, *keep),
         Torture::Coverage => return tools::coverage(root),
         Torture::Mutants => return tools::mutants(root),
     };

@@ -4,6 +4,9 @@
 //! tries the bytes as they are and once more with the checksums repaired. In a build that is used none of this exists: it
 //! takes the feature `fuzz`.
 
+use std::path::Path;
+use std::{fs, io};
+
 use crate::batch::{self, Batch, RECORD_HEADER_BYTES};
 use crate::checksum::Checksum;
 use crate::disk::sim::chance::Chance;
@@ -187,6 +190,17 @@ fn repair_records(bytes: &mut [u8]) {
             .finish();
         bytes[head + 4..record.body].copy_from_slice(&checksum.to_le_bytes());
     }
+}
+
+/// What fuzzers kept of a target: the fewest inputs that reach what they ever reached. Out of the checkout this runs in.
+///
+/// # Errors
+/// They cannot be read.
+pub fn kept(target: &str) -> io::Result<Vec<Vec<u8>>> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    fs::read_dir(all.join(target))?
+        .map(|entry| fs::read(entry?.path()))
+        .collect()
 }
 
 /// Numbers at which decoders go wrong.

@@ -163,15 +163,15 @@ impl Walk {
             .map_or(0..0, |skip| skip as usize..old.filled);
         let ahead = self.frame_bytes.clamp(PIECE_BYTES, KEPT_BYTES_MAX as u64);
         let size = bytes.max(ahead).min(self.to.saturating_sub(at)) as usize;
-        let kept = kept.start..kept.end.min(kept.start + size);
         let mut buffer = room_for(old.buffer, size, kept.clone());
         let file = self.segment.file()?;
         let began = Instant::now();
         let read = file.read_at(&mut buffer[kept.len()..size], at + kept.len() as u64)?;
-        let end = at + size as u64;
-        if began.elapsed() > COLD && end >= self.hinted && end < self.to {
-            self.hinted = (end + HINT_BYTES).min(self.to);
-            file.hint(end, self.hinted - end);
+        if began.elapsed() > COLD
+            && let Some(next) = untold(at + size as u64, self.hinted, self.to)
+        {
+            self.hinted = next.end;
+            file.hint(next.start, next.end - next.start);
         }
         self.piece = Piece {
             at,
@@ -251,6 +251,11 @@ impl Walk {
 /// Zeros are skipped in blocks of this, in bytes; most of a young segment is zeros.
 const BLOCK: usize = 4_096;
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
+
+/// What the kernel should be told of next: what follows a piece, unless it was told of it or nothing follows.
+fn untold(piece_end: u64, told_to: u64, to: u64) -> Option<Range<u64>> {
+    (piece_end >= told_to && piece_end < to).then(|| piece_end..(piece_end + HINT_BYTES).min(to))
+}
 
 fn is_blank(block: &[u8]) -> bool {
     block == &ZEROS[..block.len()]

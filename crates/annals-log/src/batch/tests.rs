@@ -53,3 +53,25 @@ fn no_bytes_make_it_panic() {
         assert!(Batch::records(&bytes).count() <= bytes.len());
     }
 }
+
+#[test]
+fn a_record_that_is_not_whole_is_told_with_the_bytes_there_are() {
+    let batch = sample();
+    let first_end = Batch::records(batch.bytes()).next().unwrap().end;
+    let told = |bytes: &[u8], at: usize| record(bytes, at).unwrap_err();
+    let whole = &batch.bytes()[..first_end];
+    assert_eq!(
+        told(&whole[..first_end - 1], 0),
+        ("a record of at most 4 bytes".into(), "a length of 5".into())
+    );
+    let header = "a record header of 8 bytes".to_owned();
+    assert_eq!(told(&whole[..7], 0), (header.clone(), "7 bytes".into()));
+    assert_eq!(told(whole, first_end + 1), (header, "0 bytes".into()));
+}
+
+#[test]
+fn a_batch_has_the_room_it_was_asked_for() {
+    let batch = Batch::with_capacity(1_000);
+    assert!(batch.bytes.capacity() >= 1_000);
+    assert_eq!((batch.bytes(), batch.numbered()), (&b""[..], 0));
+}

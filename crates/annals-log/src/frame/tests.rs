@@ -201,3 +201,12 @@ fn the_padding_of_a_frame_ends_inside_its_file_too() {
     }
     assert!(padded > 20);
 }
+
+#[test]
+fn what_is_of_a_newer_build_is_named_in_words() {
+    assert_eq!(Foreign::Format(9).to_string(), "format 9");
+    assert_eq!(
+        Foreign::Feature("a frame of kind 2".into()).to_string(),
+        "a frame of kind 2"
+    );
+}

@@ -8,7 +8,7 @@ use crate::beginning::{Beginning, begin_at, remove_before};
 use crate::checksum::Checksum;
 use crate::damage::Damage;
 use crate::disk::sim::{Fault, SimDisk, Survival};
-use crate::frame::{FORMAT, Frame};
+use crate::frame::{FORMAT, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, seal_bytes};
 use crate::group::Group;
 use crate::open::{Log, open, open_read_only};
 use crate::place::Place;
@@ -547,4 +547,76 @@ fn without_the_word_where_it_begins_missing_segments_are_damage() {
     };
     begin_at(&disk, dir(), &shifted).unwrap();
     assert!(matches!(try_open(&disk), Err(OpenError::Damaged(_))));
+}
+
+#[test]
+fn a_reader_beside_a_writer_looks_twice_before_it_speaks_of_damage() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = filled(&disk, 3);
+    let mut commit = || {
+        let mut batch = Batch::default();
+        batch.push_numbered(|body| body.extend_from_slice(b"beside"));
+        let mut group = Group::new();
+        group.add(&batch);
+        log.writer.commit(&mut group, 0).unwrap();
+    };
+    let mut seen = 0;
+    let mut visit = |frame: &Frame| {
+        seen += u64::from(frame.header.numbered);
+        // The walk has read what follows before this, and finds zeros there; the survey behind them finds the fifth frame.
+        if frame.header.number == 1 {
+            commit();
+            commit();
+        }
+        Ok(())
+    };
+    let (_, report) = open_read_only(Arc::new(disk.clone()), dir(), &mut visit).unwrap();
+    assert_eq!((seen, report.withheld_frames), (4, 1));
+}
+
+#[test]
+fn a_frame_that_vouches_only_for_what_is_before_the_tail_proves_nothing() {
+    let disk = SimDisk::new(1);
+    let (log, _) = filled(&disk, 2);
+    let (tail, salt) = (log.reader.end(), log.reader.salt());
+    let image = disk.crash(1, Survival::Nothing);
+    drop(log);
+    for (durable_to, is_cut) in [(tail.at, true), (tail.at + 8, false)] {
+        let image = image.crash(1, Survival::Nothing);
+        let header = FrameHeader {
+            kind: FrameKind::Seal,
+            payload_bytes: 0,
+            segment: 0,
+            place: tail.at + 400,
+            number: 3,
+            first: 3,
+            numbered: 0,
+            unnumbered: 0,
+            time: 0,
+            durable_to,
+            previous: 0,
+        };
+        let mut bytes = vec![0; FRAME_HEADER_BYTES];
+        seal_bytes(&header, salt, &mut bytes);
+        assert!(image.misplace(&file(0), header.place, &bytes));
+        match try_open(&image) {
+            Ok((log, seen)) if is_cut => assert_eq!((seen, log.report.cut_at), (2, Some((file(0), tail.at)))),
+            Err(OpenError::Damaged(found)) if !is_cut => assert_eq!(found.at, tail.at),
+            other => panic!("{durable_to}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_of_a_log_without_any_frame_is_told() {
+    let disk = SimDisk::new(1);
+    drop(try_open(&disk).unwrap().0.reader);
+    let torn = disk.crash(1, Survival::Everything);
+    assert!(torn.misplace(&file(0), segment::FIRST_FRAME, &[7; 88]));
+    let (log, seen) = try_open(&torn).unwrap();
+    assert_eq!(seen, 0);
+    assert_eq!(
+        (log.report.cut_bytes, log.report.cut_at),
+        (88, Some((file(0), 512)))
+    );
 }

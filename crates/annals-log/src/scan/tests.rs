@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{PIECE_BYTES, SURVEY_BYTES, Step, Walk, room_for};
+use super::{HINT_BYTES, PIECE_BYTES, SURVEY_BYTES, Step, Walk, room_for, untold};
 use crate::batch::Batch;
 use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Disk};
@@ -143,7 +143,7 @@ fn what_is_kept_of_a_buffer_stands_at_the_beginning_of_the_next_one() {
 #[test]
 fn the_memory_of_something_large_is_let_go() {
     let large = super::KEPT_BYTES_MAX + 1;
-    for (size, is_kept) in [(100, false), (large, true)] {
+    for (size, is_kept) in [(100, false), (large - 1, false), (large, true)] {
         let old = bytes::Bytes::from(vec![7; large]);
         let memory = old.as_ptr();
         let buffer = room_for(old, size, 5..15);
@@ -182,7 +182,10 @@ fn a_file_that_ends_inside_a_frame_or_its_header_is_told_wherever_it_ends() {
         let third = steps.next().unwrap();
         match size - places[2].at {
             0 => assert!(matches!(third, Step::End), "{third:?}"),
-            cut => assert!(matches!(third, Step::Bad(..)), "{cut} bytes: {third:?}"),
+            cut => assert!(
+                matches!(&third, Step::Bad(_, found) if found == "the end of the file"),
+                "{cut} bytes: {third:?}"
+            ),
         }
     }
 }
@@ -277,8 +280,10 @@ fn a_walk_from_any_byte_begins_with_the_frame_that_holds_it() {
             );
         }
     }
-    let header = log.reader.frames_from(Place { segment: 0, at: 100 });
-    assert!(matches!(header, Err(ReadError::Damaged(_))));
+    for at in [100, FIRST_FRAME - 1] {
+        let header = log.reader.frames_from(Place { segment: 0, at });
+        assert!(matches!(header, Err(ReadError::Damaged(_))));
+    }
     let end = log.reader.frames_from(log.reader.end());
     assert!(matches!(end, Err(ReadError::NotDurable { .. })));
 }
@@ -340,4 +345,59 @@ fn a_damaged_frame_inside_is_told_with_file_and_byte_and_ends_the_walk() {
             disk.rot(&file, at, 0x10);
         }
     }
+}
+
+#[test]
+fn no_frame_holds_the_byte_behind_it() {
+    let (_, log, places) = filled(64 << 10, &[&[500], &[500]]);
+    let end = log.reader.end().at;
+    let held = walk(&log).back_to_frame_of(end - 1).unwrap();
+    assert_eq!(held.map(|header| header.place), Some(places[1].at));
+    assert_eq!(walk(&log).back_to_frame_of(end).unwrap(), None);
+}
+
+#[test]
+fn what_a_walk_has_read_is_not_read_again() {
+    let third = PIECE_BYTES as usize * 2 / 5;
+    let (disk, log, places) = filled(PIECE_BYTES * 4, &[&[third], &[third], &[third]]);
+    let mut kept = walk(&log);
+    assert!(matches!(kept.step().unwrap(), Step::Frame(_)));
+    // The first piece ends inside the third frame; all that was read of it is taken over into the next piece.
+    assert!(places[2].at < FIRST_FRAME + PIECE_BYTES);
+    let path = crate::segment::path_of(Path::new("log"), 0);
+    for at in [places[1].at, places[2].at, FIRST_FRAME + PIECE_BYTES - 1] {
+        assert!(disk.rot(&path, at, 1));
+    }
+    let reads = disk.reads();
+    for number in 1..3 {
+        match kept.step().unwrap() {
+            Step::Frame(frame) => assert_eq!(frame.header.number, number),
+            other => panic!("frame {number}: {other:?}"),
+        }
+    }
+    assert_eq!(disk.reads() - reads, 1);
+    let mut anew = walk(&log);
+    assert!(matches!(anew.step().unwrap(), Step::Frame(_)));
+    assert!(matches!(anew.step().unwrap(), Step::Bad(..)));
+}
+
+#[test]
+fn the_further_back_a_frame_begins_the_more_is_read_at_once() {
+    let (disk, log, places) = filled(1 << 20, &[&[40 << 10], &[200 << 10]]);
+    let last = log.reader.end().at - 1;
+    let reads = disk.reads();
+    let header = walk(&log).back_to_frame_of(last).unwrap().unwrap();
+    assert_eq!(header.place, places[1].at);
+    // 4, 8, 24, 72 and 132 KiB back, far more than to the frame's beginning, and then the frame.
+    assert_eq!(disk.reads() - reads, 6);
+}
+
+#[test]
+fn the_kernel_is_told_once_of_what_lies_behind_a_piece_and_never_beyond_the_end() {
+    let to = 3 * HINT_BYTES;
+    assert_eq!(untold(100, 0, to), Some(100..100 + HINT_BYTES));
+    assert_eq!(untold(100, 100, to), Some(100..100 + HINT_BYTES));
+    assert_eq!(untold(99, 100, to), None, "it knows");
+    assert_eq!(untold(to - 9, 0, to), Some(to - 9..to));
+    assert_eq!(untold(to, 0, to), None, "nothing is behind it");
 }

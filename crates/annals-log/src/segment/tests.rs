@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::sim::{Fault, SimDisk, Survival};
+use crate::disk::sim::{Fault, Operation, SimDisk, Survival};
 
 const HEADER: SegmentHeader = SegmentHeader {
     number: 4,
@@ -26,6 +26,12 @@ fn a_header_comes_back_and_every_flipped_bit_is_seen() {
     assert_eq!(SegmentHeader::look(&[0; 512]), HeaderLook::Blank);
     assert_eq!(SegmentHeader::look(&[]), HeaderLook::Blank);
     assert!(matches!(SegmentHeader::look(&bytes[..40]), HeaderLook::Bad(..)));
+    let shortest = SegmentHeader::look(&bytes[..HEADER_BYTES]);
+    assert_eq!(
+        shortest,
+        HeaderLook::Header(HEADER),
+        "nothing behind it is needed"
+    );
     let mut newer = bytes;
     newer[8] = 3;
     assert_eq!(
@@ -105,4 +111,43 @@ fn a_full_disk_leaves_nothing_behind() {
     disk.fail_at(disk.operations() + 5, Fault::FailFlush);
     let failed = create(&handles(&disk), Path::new("log"), &HEADER);
     assert!(matches!(failed, Err(CreateError::FlushDir(_))), "{failed:?}");
+}
+
+#[test]
+fn what_an_interrupted_making_left_is_in_nobodys_way() {
+    let disk = SimDisk::new(1);
+    let left = Path::new("log").join("0000000004.seg.tmp");
+    disk.place(&left, &[1; 9_000]);
+    let made = create(&handles(&disk), Path::new("log"), &HEADER).unwrap();
+    let content = disk.content(&made.segment.path).unwrap();
+    assert_eq!(content.len(), 4_096);
+    assert!(content[FIRST_FRAME as usize..].iter().all(|byte| *byte == 0));
+    assert_eq!(disk.content(&left), None);
+}
+
+#[test]
+fn why_a_file_could_not_be_made_is_told_as_the_disk_said_it() {
+    let disk = SimDisk::new(1);
+    disk.fail_at(0, Fault::NoSpace);
+    let failed = create(&handles(&disk), Path::new("log"), &HEADER).unwrap_err();
+    assert!(
+        matches!(&failed, CreateError::Allocate(error) if error.kind() == io::ErrorKind::StorageFull),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn a_large_segment_is_flushed_step_by_step_and_has_the_size_it_says() {
+    let disk = SimDisk::new(1);
+    let header = SegmentHeader {
+        size: 2 * ZEROING_STEP_BYTES + 4_096,
+        ..HEADER
+    };
+    // Made, then zeros and a flush for each of three steps, the last of which is flushed together with the header.
+    disk.fail_at(4, Fault::FailFlush);
+    create(&handles(&disk), Path::new("log"), &header).unwrap_err();
+    assert_eq!(disk.take_hits()[0].operation, Operation::Flush);
+    let made = create(&handles(&disk), Path::new("log"), &header).unwrap();
+    let content = disk.content(&made.segment.path).unwrap();
+    assert_eq!(content.len() as u64, header.size);
 }

@@ -6,6 +6,7 @@ use crate::disk::sim::{SimDisk, Survival};
 use crate::group::Group;
 use crate::open::open;
 use crate::prepare::Prepare;
+use crate::segment;
 use crate::writer::LogOptions;
 
 const OPTIONS: LogOptions = LogOptions {
@@ -121,4 +122,18 @@ fn records_the_caller_cannot_read_are_told() {
     };
     let report = reader.verify(refuse).unwrap();
     assert_eq!((report.damage.len(), report.damage[0].at), (1, places[4].at));
+}
+
+#[test]
+fn a_last_segment_without_anything_in_it_is_no_damage_and_any_other_is() {
+    let (disk, reader, _) = filled();
+    let last = segment::path_of(Path::new("log"), 3);
+    disk.place(&last, &[0; 4_096]);
+    assert_eq!(look(&disk).damage, []);
+    drop(reader);
+    let middle = segment::path_of(Path::new("log"), 1);
+    disk.place(&middle, &[0; 4_096]);
+    let report = look(&disk);
+    assert_eq!(report.damage[0].file, middle);
+    assert!(report.damage[0].found.contains("zeros"), "{report:?}");
 }

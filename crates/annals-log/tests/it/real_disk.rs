@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use annals_log::disk::real::RealDisk;
 use annals_log::disk::{Access, Disk, LockError};
-use annals_log::{Batch, Group, LogOptions, OpenError, open, open_read_only};
+use annals_log::{Batch, Group, LogOptions, OpenError, beginning, open, open_read_only};
 
 fn options() -> LogOptions {
     LogOptions {
@@ -88,4 +88,17 @@ fn files_answer_as_the_port_says() {
         std::io::ErrorKind::NotFound
     );
     assert_ne!(disk.entropy(), disk.entropy());
+}
+
+#[test]
+fn where_a_log_begins_is_not_guessed_when_the_disk_does_not_tell() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(beginning(&RealDisk, dir.path()).unwrap(), None);
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"no directory").unwrap();
+    let untold = beginning(&RealDisk, &file).unwrap_err();
+    assert!(
+        matches!(untold, OpenError::Io { doing: "open", .. }),
+        "{untold:?}"
+    );
 }

@@ -2,7 +2,7 @@
 //! folders a hundredth).
 
 use annals_log::disk::sim::chance::Chance;
-use annals_log::fuzz::mutate;
+use annals_log::fuzz::{kept, mutate};
 
 use super::*;
 
@@ -55,6 +55,32 @@ fn no_damaged_folder_makes_the_store_stumble() {
     }
     println!("refused, failed, answered: {seen:?}");
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+#[test]
+fn what_fuzzers_kept_makes_no_decoder_of_the_store_stumble() {
+    for (target, takes) in [("event", event as fn(&[u8]) -> bool), ("mark", mark)] {
+        let kept = kept(target).unwrap();
+        let taken = kept.iter().filter(|input| takes(input)).count();
+        assert!(
+            0 < taken && taken < kept.len(),
+            "{taken} of {} kept inputs of {target}",
+            kept.len()
+        );
+    }
+}
+
+#[test]
+fn what_fuzzers_kept_of_damaged_folders_makes_the_store_stumble_no_more() {
+    let kept = kept("folder").unwrap();
+    let mut seen = [0; 3];
+    for input in &kept {
+        seen[folder(input) as usize] += 1;
+    }
+    assert!(
+        seen.iter().all(|count| *count > 0),
+        "refused, failed, answered: {seen:?}"
+    );
 }
 
 /// The doors must be able to find something.

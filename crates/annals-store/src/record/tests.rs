@@ -102,6 +102,30 @@ fn what_an_event_is_found_by_is_read_from_its_bytes() {
 }
 
 #[test]
+fn what_is_no_event_is_told_by_what_it_is() {
+    let told = |body: &[u8]| read_named(body).unwrap_err();
+    let body = event_out(&plain());
+    let mut unknown = body.to_vec();
+    unknown[2] = 4;
+    assert_eq!(told(&unknown), "unknown fields, presence 0x0400");
+    assert_eq!(told(&body[..20]), "20 bytes of an event");
+    assert_eq!(told(&body[..2]), "a field of 2 bytes at byte 1 of a record of 2");
+    assert_eq!(told(&[MARK; 40]), "a record of kind 2 where an event should be");
+}
+
+#[test]
+fn a_view_says_how_many_tags_are_left_and_how_many_bytes_a_copy_takes() {
+    let body = event_out(&full());
+    let view = read_named(&body).unwrap();
+    let mut tags = view.tags();
+    for left in [2, 1, 0] {
+        assert_eq!((tags.len(), tags.size_hint()), (left, (left, Some(left))));
+        assert_eq!(tags.next().is_some(), left > 0);
+    }
+    assert_eq!(view.to_stored().bytes(), body.len());
+}
+
+#[test]
 fn every_single_field_comes_back_alone() {
     let rich = full();
     for field in 0..8 {
