@@ -29,8 +29,8 @@ use uuid::Uuid;
 
 use crate::embedded::EmbeddedBroker;
 
-/// Deliveries copied in one commit, at most. With more the flush costs less for each, and memory for so many at once costs more.
-const BATCH_MAX: usize = 128;
+/// Deliveries copied in one commit, at most.
+const BATCH_MAX: usize = 512;
 /// Batches that wait to be copied, and batches that wait to be settled.
 const WAITING_MAX: usize = 1;
 /// The first and the longest pause after a failure; each is twice the one before.
