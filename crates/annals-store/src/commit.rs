@@ -138,7 +138,7 @@ impl Committer {
         while jobs.is_empty() && self.has() < self.patience.callers() {
             let left = until.saturating_duration_since(Instant::now());
             let missing = self.patience.callers() - self.has();
-            // In two steps: some are decided while others are still on their way.
+            // Half of them at a time: they are decided while others are still on their way.
             jobs.extend(self.core.queue.take_when(missing.div_ceil(2), left));
             self.take_fitting(jobs);
             if left.is_zero() {
