@@ -203,6 +203,20 @@ pub fn kept(target: &str) -> io::Result<Vec<Vec<u8>>> {
         .collect()
 }
 
+/// Feeds everything that was kept of a target; some of it must be taken, and not all, or it reaches only half of the code.
+///
+/// # Panics
+/// The kept inputs cannot be read or are one-sided, or the target panics.
+pub fn feed_kept(target: &str, takes: impl Fn(&[u8]) -> bool) {
+    let kept = kept(target).expect("the checkout has a corpus of every target");
+    let taken = kept.iter().filter(|input| takes(input)).count();
+    let all = kept.len();
+    assert!(
+        0 < taken && taken < all,
+        "{taken} of {all} kept inputs of {target}"
+    );
+}
+
 /// Numbers at which decoders go wrong.
 const ODD: [u64; 12] = [
     0,
