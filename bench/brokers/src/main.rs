@@ -6,6 +6,7 @@
 mod message;
 mod verify;
 mod figures;
+mod processor;
 mod bare;
 mod ours;
 mod publishing;

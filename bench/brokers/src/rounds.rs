@@ -64,6 +64,8 @@ pub(crate) struct Round {
     pub(crate) appended: f64,
     /// The durable inbox copies and settles.
     pub(crate) copied: f64,
+    /// Nanoseconds of the processor for each message: bare consuming, the store alone appending, the durable inbox.
+    pub(crate) spent: [f64; 3],
     /// A service copies, settles and handles.
     pub(crate) handled: f64,
     /// At this rate the delays were taken.
@@ -190,22 +192,22 @@ async fn rates<B: Bare>(
         }
     }
     for ours_now in [ours_first, !ours_first] {
-        let (Taken { rate, came }, who) = match ours_now {
+        let (taken, who) = match ours_now {
             true => (
                 taking::copied(ours, &namespace, sent.len()).await?,
                 "the durable inbox",
             ),
             false => (taking::bare(broker, &same, sent.len()).await?, "the bare client"),
         };
-        round.twice += verify(sent, &came).context(who)?;
+        round.twice += verify(sent, &taken.came).context(who)?;
         match ours_now {
-            true => round.copied = rate,
-            false => round.consumed = rate,
+            true => (round.copied, round.spent[2]) = (taken.rate, taken.spent),
+            false => (round.consumed, round.spent[0]) = (taken.rate, taken.spent),
         }
     }
     broker.remove(&same).await?;
     broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
-    round.appended = taking::appended(ours, &namespace, sent).await?;
+    (round.appended, round.spent[1]) = taking::appended(ours, &namespace, sent).await?;
     ours.remove(&namespace)
 }
 
@@ -229,7 +231,7 @@ async fn handled<B: Bare>(
         let lost = outcomes.into_iter().find(|outcome| *outcome != Published::Stored);
         ensure!(lost.is_none(), "a message was not published: {lost:?}");
     }
-    let Taken { rate, came } = taking::handled(ours, &namespace, sent.len()).await?;
+    let Taken { rate, came, .. } = taking::handled(ours, &namespace, sent.len()).await?;
     round.handled = rate;
     round.twice += verify(sent, &came).context("the handler")?;
     broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;

@@ -33,7 +33,7 @@ pub(crate) fn table(all: &[Measured]) -> String {
     table
 }
 
-fn rows(measured: &Measured) -> [String; 6] {
+fn rows(measured: &Measured) -> [String; 7] {
     let of = |figure: &dyn Fn(&Round) -> f64| median(measured.rounds.iter().map(figure).collect());
     let shown = |figure: &dyn Fn(&Round) -> f64| whole(of(figure));
     let base = |round: &Round| round.consumed.min(round.appended);
@@ -62,6 +62,13 @@ fn rows(measured: &Measured) -> [String; 6] {
             shown(&|r| r.appended),
             shown(&|r| r.copied),
             goal(copied, TAKE_GOAL)
+        ),
+        format!(
+            "copy and settle, ns of the processor a message | consume {}, append {} | {} | {:.2} |",
+            shown(&|r| r.spent[0]),
+            shown(&|r| r.spent[1]),
+            shown(&|r| r.spent[2]),
+            of(&|r| r.spent[2] / (r.spent[0] + r.spent[1]))
         ),
         format!(
             "copy, settle and handle, per second | | {} | {:.2} |",

@@ -23,15 +23,38 @@ use crate::bare::{Bare, Consume};
 use crate::figures::rate;
 use crate::message::{Happened, SENDER};
 use crate::ours::{BATCH_MAX, Ours, RECEIVER, append_all};
+use crate::processor::{each, spent};
 use crate::publishing::DEADLINE;
 
 /// Between two looks at how far the copying is.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// What came, and how fast.
+/// What came, how fast, and for how much of the processor.
 pub(crate) struct Taken<T = Bytes> {
     pub(crate) rate: f64,
+    /// Nanoseconds of the processor for each message.
+    pub(crate) spent: f64,
     pub(crate) came: Vec<T>,
+}
+
+/// When, and how much of the processor this process had until then.
+struct Moment {
+    at: Instant,
+    spent: Duration,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            spent: spent(),
+        }
+    }
+
+    /// How long it took, and how much of the processor.
+    fn until(&self, end: &Self) -> (Duration, Duration) {
+        (end.at - self.at, end.spent - self.spent)
+    }
 }
 
 /// The bare client.
@@ -44,7 +67,7 @@ pub(crate) async fn bare<B: Bare>(broker: &B, lane: &str, count: usize) -> Resul
             bail!("{} of {count} came within {DEADLINE:?}", came.len());
         };
         taken?;
-        first.get_or_insert((came.len(), Instant::now()));
+        first.get_or_insert_with(|| (came.len(), Moment::now()));
         consumer.settle().await?;
     }
     taken(first, came)
@@ -62,6 +85,7 @@ pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result
     let mut reader = inbox.subscribe(subscribe).await?;
     let (before, begun) = copies(&copy, 1).await?;
     let (all, ended) = copies(&copy, count).await?;
+    let (took, spent) = begun.until(&ended);
     let mut came = Vec::with_capacity(all);
     while came.len() < all {
         let Ok(next) = timeout(DEADLINE, reader.next(BATCH_MAX)).await else {
@@ -72,21 +96,22 @@ pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result
         }
     }
     Ok(Taken {
-        rate: rate(all - before, ended - begun),
+        rate: rate(all - before, took),
+        spent: each(all - before, spent),
         came,
     })
 }
 
 /// Waits until a store holds so many, and answers how many it holds, and when.
-async fn copies(store: &EmbeddedStore, count: usize) -> Result<(usize, Instant)> {
+async fn copies(store: &EmbeddedStore, count: usize) -> Result<(usize, Moment)> {
     let begun = Instant::now();
     loop {
-        let (held, now) = (usize::try_from(store.end().get())?, Instant::now());
+        let held = usize::try_from(store.end().get())?;
         if held >= count {
-            return Ok((held, now));
+            return Ok((held, Moment::now()));
         }
         ensure!(
-            now - begun < DEADLINE,
+            begun.elapsed() < DEADLINE,
             "{held} of {count} were copied within {DEADLINE:?}"
         );
         tokio::time::sleep(LOOK_EVERY).await;
@@ -105,12 +130,14 @@ fn content(event: &NewEvent) -> Result<Bytes> {
     Ok(event.data.clone())
 }
 
-fn taken<T>(first: Option<(usize, Instant)>, came: Vec<T>) -> Result<Taken<T>> {
+fn taken<T>(first: Option<(usize, Moment)>, came: Vec<T>) -> Result<Taken<T>> {
     let Some((before, begun)) = first else {
         bail!("nothing came");
     };
+    let (took, spent) = begun.until(&Moment::now());
     Ok(Taken {
-        rate: rate(came.len() - before, begun.elapsed()),
+        rate: rate(came.len() - before, took),
+        spent: each(came.len() - before, spent),
         came,
     })
 }
@@ -177,7 +204,9 @@ pub(crate) async fn receiver(
 pub(crate) async fn handled(ours: &Ours, namespace: &str, count: usize) -> Result<Taken> {
     let copy = ours.store(&format!("{namespace}/{RECEIVER}/inbox"))?;
     let (service, seen) = receiver(ours, namespace, copy).await?;
+    let begun = spent();
     let all = seen.all(count).await?;
+    let spent = spent() - begun;
     service.stop().await;
     let (first, last) = (all[0].0, all[all.len() - 1].0);
     let came: Result<Vec<Bytes>, _> = all
@@ -186,14 +215,16 @@ pub(crate) async fn handled(ours: &Ours, namespace: &str, count: usize) -> Resul
         .collect();
     Ok(Taken {
         rate: rate(all.len() - 1, last - first),
+        spent: each(all.len(), spent),
         came: came?,
     })
 }
 
 /// How fast the same messages are appended to a store, in batches as the durable inbox makes them at most.
-pub(crate) async fn appended(ours: &Ours, namespace: &str, events: &[NewEvent]) -> Result<f64> {
+pub(crate) async fn appended(ours: &Ours, namespace: &str, events: &[NewEvent]) -> Result<(f64, f64)> {
     let store = ours.store(&format!("{namespace}/appended"))?;
-    let begun = Instant::now();
+    let begun = Moment::now();
     append_all(&store, events).await?;
-    Ok(rate(events.len(), begun.elapsed()))
+    let (took, spent) = begun.until(&Moment::now());
+    Ok((rate(events.len(), took), each(events.len(), spent)))
 }
