@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use annals_core::condition::Condition;
 use annals_core::event::NewEvent;
 use annals_core::mark::{Mark, MarkKey};
 use annals_core::port::store::{
@@ -319,17 +320,40 @@ async fn append(core: Arc<Core>, append: Append) -> Result<Appended, AppendError
         conditions,
         marks,
     } = append;
+    let answer = queue(&core, &events, conditions, marks).await?;
+    // While the writer works, and on the thread that made them: it is cheaper there.
+    drop(events);
+    answered(answer).await
+}
+
+async fn append_lent(core: &Core, append: &Append) -> Result<Appended, AppendError> {
+    admit::check(append)?;
+    let (conditions, marks) = (append.conditions.clone(), append.marks.clone());
+    answered(queue(core, &append.events, conditions, marks).await?).await
+}
+
+type Answer = oneshot::Receiver<Result<Appended, AppendError>>;
+
+/// Hands what was admitted to the writer, encoded.
+async fn queue(
+    core: &Core,
+    events: &[NewEvent],
+    conditions: Vec<Condition>,
+    marks: Vec<Mark>,
+) -> Result<Answer, AppendError> {
     let (reply, answer) = oneshot::channel();
     let job = Job {
-        batch: encode(&events, &marks),
+        batch: encode(events, &marks),
         conditions,
         marks,
         reply,
         room: None,
     };
     core.queue.push(job).await?;
-    // While the writer works, and on the thread that made them: it is cheaper there.
-    drop(events);
+    Ok(answer)
+}
+
+async fn answered(answer: Answer) -> Result<Appended, AppendError> {
     match answer.await {
         Ok(outcome) => outcome,
         Err(_) => Err(AppendError::Unknown(
@@ -360,6 +384,10 @@ impl EventStore for EmbeddedStore {
     /// been lost; repeat it with the same ids.
     fn append(&self, events: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
         Box::pin(append(self.inner.core.clone(), events))
+    }
+
+    fn append_lent<'a>(&'a self, events: &'a Append) -> BoxFuture<'a, Result<Appended, AppendError>> {
+        Box::pin(append_lent(self.core(), events))
     }
 
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, ReadError>> {

@@ -15,8 +15,8 @@ use annals_core::event::{NewEvent, Purpose};
 use annals_core::id::EventId;
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError, Settle,
-    Settlement, Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
+    Bundle, Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError,
+    Settle, SettleBundle, Settlement, Start, Subscribe, SubscribeError, Topic, Transport, UNDECODABLE,
 };
 use annals_core::position::Position;
 use bytes::Bytes;
@@ -243,12 +243,12 @@ async fn copy_all(
     stages.spawn(keep_all(Arc::clone(shared), receiving, kept));
     stages.spawn(settle_all(keeping));
     loop {
-        let next = tokio::time::timeout(QUIET_LOOK, consumer.next(BATCH_MAX));
-        let deliveries = tokio::select! {
+        let next = tokio::time::timeout(QUIET_LOOK, consumer.next_bundle(BATCH_MAX));
+        let bundle = tokio::select! {
             biased;
             Some(ended) = stages.join_next() => return ended.unwrap_or_else(|error| error.to_string()),
             next = next => match next {
-                Ok(Ok(deliveries)) => deliveries,
+                Ok(Ok(bundle)) => bundle,
                 Ok(Err(error)) => return error.to_string(),
                 Err(_quiet) => {
                     let (group, topics) = (subscribe.group.clone(), subscribe.topics.clone());
@@ -261,33 +261,27 @@ async fn copy_all(
             },
         };
         silence = Silence::default();
-        *copied += deliveries.len();
+        *copied += bundle.messages.len();
         // An error means that a stage has ended; it says why.
-        drop(received.send(deliveries).await);
+        drop(received.send(bundle).await);
     }
 }
 
 /// Copies what was received, and hands on what is to be settled; ends with whoever gets that.
 async fn keep_all(
     shared: Arc<Shared>,
-    mut receiving: mpsc::Receiver<Vec<Delivery>>,
-    kept: mpsc::Sender<Vec<Box<dyn Settle>>>,
+    mut receiving: mpsc::Receiver<Bundle>,
+    kept: mpsc::Sender<SettleBundle>,
 ) -> String {
-    while let Some(deliveries) = receiving.recv().await {
-        let count = deliveries.len();
-        let mut settles = Vec::with_capacity(count);
-        let mut messages = Vec::with_capacity(count);
-        for delivery in deliveries {
-            settles.extend(delivery.settle);
-            messages.push(delivery.message);
-        }
+    while let Some(Bundle { messages, settle }) = receiving.recv().await {
+        let count = messages.len();
         let before = shared.copy.end();
         keep(&shared, messages).await;
         let fresh = shared.copy.end().get().saturating_sub(before.get());
         let again = (count as u64).saturating_sub(fresh);
         metrics::counter!("annals_inbox_duplicates_total").increment(again);
         metrics::counter!("annals_inbox_copied_total").increment(count as u64);
-        if kept.send(settles).await.is_err() {
+        if kept.send(settle).await.is_err() {
             break;
         }
     }
@@ -296,15 +290,22 @@ async fn keep_all(
 }
 
 /// Settles what is copied, until that fails, and says why it did.
-async fn settle_all(mut keeping: mpsc::Receiver<Vec<Box<dyn Settle>>>) -> String {
-    while let Some(settles) = keeping.recv().await {
-        match tokio::time::timeout(SETTLE_PATIENCE, settle_each(settles)).await {
+async fn settle_all(mut keeping: mpsc::Receiver<SettleBundle>) -> String {
+    while let Some(settle) = keeping.recv().await {
+        match tokio::time::timeout(SETTLE_PATIENCE, settle_bundle(settle)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.to_string(),
             Err(_late) => return "the broker did not take settlements in time".into(),
         }
     }
     "the copying ended".into()
+}
+
+async fn settle_bundle(settle: SettleBundle) -> Result<(), ReceiveError> {
+    match settle {
+        SettleBundle::Whole(whole) => whole.done().await,
+        SettleBundle::Each(settles) => settle_each(settles).await,
+    }
 }
 
 /// Settles each as done, all at once. Where a broker need not be asked, the answer is there already and nothing waits.
@@ -320,8 +321,16 @@ async fn settle_each(settles: Vec<Box<dyn Settle>>) -> Result<(), ReceiveError> 
     try_join_all(waiting).await.map(drop)
 }
 
+/// Copies until all are durable. Mostly all of them can be appended at once.
+async fn keep(shared: &Shared, messages: Vec<Message>) {
+    if let Err(messages) = shared.copy.publish_whole(messages).await {
+        keep_each(shared, messages).await;
+    }
+    shared.set_trouble(None);
+}
+
 /// Copies until all are durable. What our log cannot take as a message is kept as the bytes it has.
-async fn keep(shared: &Shared, mut messages: Vec<Message>) {
+async fn keep_each(shared: &Shared, mut messages: Vec<Message>) {
     let mut pause = PAUSES.0;
     let mut replaced = BTreeSet::new();
     while !messages.is_empty() {
@@ -351,7 +360,6 @@ async fn keep(shared: &Shared, mut messages: Vec<Message>) {
             pause = (pause * 2).min(PAUSES.1);
         }
     }
-    shared.set_trouble(None);
 }
 
 /// The content of a message that cannot be kept as what it is, under a name of its own.

@@ -77,23 +77,23 @@ pub(crate) async fn within<T, E: std::fmt::Display>(
 }
 
 /// What a task has read: a delivery, or the end of the subscription.
-pub(crate) type Arrived = Result<Delivery, ReceiveError>;
+pub(crate) type Arrived<T = Delivery> = Result<T, ReceiveError>;
 
 /// What a task reads from a broker, until a consumer fetches it.
-pub(crate) struct Arriving {
+pub(crate) struct Arriving<T = Delivery> {
     broker: &'static str,
-    arriving: mpsc::Receiver<Arrived>,
+    arriving: mpsc::Receiver<Arrived<T>>,
 }
 
-impl Arriving {
+impl<T> Arriving<T> {
     /// So many wait here, at most; then the task waits.
-    pub(crate) fn new(broker: &'static str, most: usize) -> (mpsc::Sender<Arrived>, Self) {
+    pub(crate) fn new(broker: &'static str, most: usize) -> (mpsc::Sender<Arrived<T>>, Self) {
         let (arrived, arriving) = mpsc::channel(most);
         (arrived, Self { broker, arriving })
     }
 
     /// As `Consumer::next` of the port.
-    pub(crate) async fn fetch(&mut self, max: usize) -> Result<Vec<Delivery>, ReceiveError> {
+    pub(crate) async fn fetch(&mut self, max: usize) -> Result<Vec<T>, ReceiveError> {
         let ended = || ReceiveError::Lost(format!("{} ended the subscription", self.broker));
         let first = self.arriving.recv().await.ok_or_else(ended)?;
         let mut deliveries = vec![first?];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError,
+    Bundle, Capabilities, Consumer, Delivery, Health, Listener, Message, Outcomes, Published, ReceiveError,
     Subscribe, SubscribeError, Topic, Transport,
 };
 use annals_core::position::Position;
@@ -111,17 +111,34 @@ struct Inside {
     prefix: SmolStr,
 }
 
+impl Inside {
+    /// Names the topic as those outside do.
+    fn outside(&self, message: &mut Message) {
+        if let Some(name) = message.topic.strip_prefix(self.prefix.as_str()) {
+            message.topic = name.into();
+        }
+    }
+}
+
 impl Consumer for Inside {
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
         Box::pin(async move {
             let mut deliveries = self.consumer.next(max).await?;
-            for delivery in &mut deliveries {
-                let topic = &mut delivery.message.topic;
-                if let Some(name) = topic.strip_prefix(self.prefix.as_str()) {
-                    *topic = name.into();
-                }
-            }
+            deliveries
+                .iter_mut()
+                .for_each(|delivery| self.outside(&mut delivery.message));
             Ok(deliveries)
+        })
+    }
+
+    fn next_bundle(&mut self, max: usize) -> BoxFuture<'_, Result<Bundle, ReceiveError>> {
+        Box::pin(async move {
+            let mut bundle = self.consumer.next_bundle(max).await?;
+            bundle
+                .messages
+                .iter_mut()
+                .for_each(|message| self.outside(message));
+            Ok(bundle)
         })
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use annals_core::event::NewEvent;
 use annals_core::port::store::{Append, AppendError, EventStore};
 use annals_store::EmbeddedStore;
-use annals_transport::wire::{Incoming, Place, STRUCTURED, read};
+use annals_transport::wire::{Attributes, Incoming, Place, STRUCTURED, read};
 use clap::Args;
 use serde_json::json;
 
@@ -107,8 +107,7 @@ async fn all(
 fn event(line: &str) -> Result<NewEvent, String> {
     let read = read(&Incoming {
         topic: "import".into(),
-        headers: Vec::new(),
-        prefixes: &[],
+        attributes: Attributes::default(),
         content_type: Some(format!("{STRUCTURED}+json").into()),
         key: None,
         place: Place::Unknown,

@@ -257,6 +257,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// Appends all or nothing. Resolves when the bytes are flushed.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
+    /// As [`EventStore::append`], for who keeps what is appended. A store that only looks at it makes no copy.
+    fn append_lent<'a>(&'a self, append: &'a Append) -> BoxFuture<'a, Result<Appended, AppendError>> {
+        self.append(append.clone())
+    }
+
     /// Reads one page.
     fn read(&self, read: Read) -> BoxFuture<'_, Result<Page, ReadError>>;
 

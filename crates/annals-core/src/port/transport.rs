@@ -213,6 +213,43 @@ impl Delivery {
     }
 }
 
+/// Messages that are settled together, all as done.
+pub struct Bundle {
+    /// In order per partition tag.
+    pub messages: Vec<Message>,
+    /// How to settle them.
+    pub settle: SettleBundle,
+}
+
+/// How a bundle is settled; dropped unsettled, its messages come back.
+pub enum SettleBundle {
+    /// One by one.
+    Each(Vec<Box<dyn Settle>>),
+    /// At once.
+    Whole(Box<dyn SettleWhole>),
+}
+
+/// Settles a whole bundle as done; made by a transport that can do that for less than one by one.
+pub trait SettleWhole: Send {
+    /// Carries it out. An error means that some of the messages will come back, perhaps all.
+    fn done(self: Box<Self>) -> BoxFuture<'static, Result<(), ReceiveError>>;
+}
+
+impl From<Vec<Delivery>> for Bundle {
+    fn from(deliveries: Vec<Delivery>) -> Self {
+        let mut messages = Vec::with_capacity(deliveries.len());
+        let mut each = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            each.extend(delivery.settle);
+            messages.push(delivery.message);
+        }
+        Self {
+            messages,
+            settle: SettleBundle::Each(each),
+        }
+    }
+}
+
 /// An open subscription.
 pub trait Consumer: Send {
     /// Waits for at least one delivery and returns up to `max` that are there, in order per partition tag.
@@ -220,6 +257,14 @@ pub trait Consumer: Send {
     /// # Cancel safety
     /// Dropping the future loses nothing: what it would have returned is returned by the next call.
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>>;
+
+    /// As [`Consumer::next`], for who settles everything as done and needs nothing but the messages.
+    ///
+    /// # Cancel safety
+    /// As [`Consumer::next`].
+    fn next_bundle(&mut self, max: usize) -> BoxFuture<'_, Result<Bundle, ReceiveError>> {
+        Box::pin(async move { Ok(self.next(max).await?.into()) })
+    }
 }
 
 /// Hears what is said on a channel from now on.

@@ -8,7 +8,7 @@ use fe2o3_amqp::types::messaging::{
 };
 use fe2o3_amqp::types::primitives::{Binary, OrderedMap, SimpleValue, Symbol, Value};
 
-use crate::wire::{Encoded, Incoming, Place, decode};
+use crate::wire::{Attributes, Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "cloudEvents_";
 /// JMS allows no colon in names, so both are written by others.
@@ -39,12 +39,11 @@ pub(super) fn sections(message: &OurMessage, encoded: &Encoded<'_>) -> Message<D
 /// The message, when it was made if that is said, and how often it was handed out before.
 pub(super) fn message(topic: &str, sections: Message<Body<Value>>) -> (OurMessage, Option<Timestamp>, u32) {
     let properties = sections.properties.unwrap_or_default();
-    let headers = sections.application_properties.map_or(Vec::new(), |attributes| {
-        let texts = attributes.0.into_iter();
-        texts
-            .filter_map(|(name, value)| Some((name.into(), text(value)?.into())))
-            .collect()
-    });
+    let headers = sections.application_properties.into_iter();
+    let headers = headers
+        .flat_map(|headers| headers.0)
+        .filter_map(|(name, value)| Some((name, text(value)?.into())));
+    let attributes = Attributes::among(headers, &PREFIXES);
     let place = Place::named(properties.message_id.map(|id| match id {
         MessageId::String(id) => id,
         other => format!("{other:?}"),
@@ -54,8 +53,7 @@ pub(super) fn message(topic: &str, sections: Message<Body<Value>>) -> (OurMessag
         .map(|moment| Timestamp::from_micros(moment.milliseconds().saturating_mul(1_000)));
     let message = decode(Incoming {
         topic: topic.into(),
-        headers,
-        prefixes: &PREFIXES,
+        attributes,
         content_type: properties.content_type.map(|kind| kind.0.into()),
         key: properties.group_id.map(Into::into),
         place,

@@ -90,6 +90,18 @@ impl EmbeddedBroker {
         self.shared.publisher.publish(batch).await
     }
 
+    /// Publishes a whole batch at once, without a copy of it, or leaves it to the one who gave it: after an `Err`, which
+    /// gives the messages back, [`EmbeddedBroker::publish_lent`] says what becomes of each.
+    ///
+    /// # Errors
+    /// The batch cannot be appended as it is, or it is not known whether it was.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, what became of the batch is not known.
+    pub async fn publish_whole(&self, batch: Vec<Message>) -> Result<(), Vec<Message>> {
+        self.shared.publisher.publish_whole(batch).await
+    }
+
     /// All topics that ever had a message, by name.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! A message as an event of the broker's store, and back.
 //!
-//! In: a message, or a recorded event. Out: the event with one more tag, its last, that names the topic; or the message
+//! In: a message, or an event. Out: the event with one more tag, its last, that names the topic; or the message
 //! without it. Invariant: what comes out of [`to_message`] equals what went into [`Converter::event`], byte for byte.
 
-use annals_core::event::{EventType, NewEvent, RecordedEvent};
+use annals_core::event::{EventType, NewEvent};
 use annals_core::port::store::limits;
 use annals_core::port::transport::{Message, Topic};
 use annals_core::tag::Tag;
@@ -21,12 +21,7 @@ impl Converter {
     /// The event of a message; or why the broker will not take it.
     pub(super) fn event(&mut self, message: &Message) -> Result<NewEvent, String> {
         let Message { topic, event } = message;
-        let tag = self.tag(topic)?;
-        if event.tags.contains(&tag) {
-            return Err(format!(
-                "the tag {tag} says that a message is on the topic {topic}, so a message of that topic cannot carry it itself"
-            ));
-        }
+        let tag = self.tag(topic, event)?;
         let mut tags = Vec::with_capacity(event.tags.len() + 1);
         tags.extend_from_slice(&event.tags);
         tags.push(tag);
@@ -45,21 +40,40 @@ impl Converter {
         Ok(event)
     }
 
-    fn tag(&mut self, topic: &Topic) -> Result<Tag, String> {
-        match &self.last {
-            Some((last, tag)) if last == topic => Ok(tag.clone()),
+    /// As [`Converter::event`], of a message that is given away: nothing is copied. Refused, it comes back.
+    pub(super) fn given(&mut self, message: Message) -> Result<NewEvent, Message> {
+        let Message { topic, mut event } = message;
+        let Ok(tag) = self.tag(&topic, &event) else {
+            return Err(Message { topic, event });
+        };
+        event.tags.push(tag);
+        if check(&event).is_err() {
+            event.tags.pop();
+            return Err(Message { topic, event });
+        }
+        Ok(event)
+    }
+
+    /// The tag that names the topic, for an event that does not carry it.
+    fn tag(&mut self, topic: &Topic, event: &NewEvent) -> Result<Tag, String> {
+        let tag = match &self.last {
+            Some((last, tag)) if last == topic => tag,
             _ => {
                 let tag = topic_tag(topic).map_err(|reason| reason.to_string())?;
-                self.last = Some((topic.clone(), tag.clone()));
-                Ok(tag)
+                &self.last.insert((topic.clone(), tag)).1
             }
+        };
+        if event.tags.contains(tag) {
+            return Err(format!(
+                "the tag {tag} says that a message is on the topic {topic}, so a message of that topic cannot carry it itself"
+            ));
         }
+        Ok(tag.clone())
     }
 }
 
 /// The message of an event; `None` if the event is no message.
-pub(super) fn to_message(recorded: RecordedEvent) -> Option<Message> {
-    let mut event = recorded.event;
+pub(super) fn to_message(mut event: NewEvent) -> Option<Message> {
     let tag = event.tags.pop_if(|tag| tag.kind() == TOPIC_KIND)?;
     Some(Message {
         topic: tag.value().into(),

@@ -100,30 +100,72 @@ impl Publisher {
         outcomes
     }
 
+    /// Appends a whole batch at once, without a copy of it. Where that does not succeed, whatever the reason, the batch comes
+    /// back as it was: [`Publisher::publish`] finds out what becomes of each message.
+    pub(super) async fn publish_whole(&self, batch: Vec<Message>) -> Result<(), Vec<Message>> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let new_topics = self.new_topics(batch.iter().map(|message| &message.topic));
+        let mut append = Append {
+            events: Vec::with_capacity(batch.len()),
+            conditions: Vec::new(),
+            marks: marks(&new_topics),
+        };
+        let (mut converter, mut batch) = (Converter::default(), batch.into_iter());
+        for message in batch.by_ref() {
+            match converter.given(message) {
+                Ok(event) => append.events.push(event),
+                Err(refused) => {
+                    let before = append.events.into_iter().filter_map(to_message);
+                    return Err(before.chain([refused]).chain(batch).collect());
+                }
+            }
+        }
+        match self.store.append_lent(&append).await {
+            Ok(_) => {
+                self.name(new_topics);
+                Ok(())
+            }
+            Err(_) => Err(append.events.into_iter().filter_map(to_message).collect()),
+        }
+    }
+
     async fn append(&self, batch: &[Message], piece: Vec<Numbered>) -> Result<(), AppendError> {
-        let new_topics = self.new_topics(batch, &piece);
-        let name =
-            |topic: &Topic| Mark::set(MarkKey::new(TOPIC_SPACE, topic.clone()), Bytes::from_static(b"1"));
+        let new_topics = self.new_topics(piece.iter().map(|one| &batch[one.place].topic));
         let append = Append {
             events: piece.into_iter().map(|one| one.event).collect(),
             conditions: Vec::new(),
-            marks: new_topics.iter().map(name).collect(),
+            marks: marks(&new_topics),
         };
         self.store.append(append).await?;
-        if !new_topics.is_empty() {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() > KNOWN_TOPICS_MAX {
-                known.clear();
-            }
-            known.extend(new_topics);
-        }
+        self.name(new_topics);
         Ok(())
     }
 
-    fn new_topics(&self, batch: &[Message], piece: &[Numbered]) -> BTreeSet<Topic> {
+    /// Those of these topics whose mark is not known to be set.
+    fn new_topics<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> BTreeSet<Topic> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let topics = piece.iter().map(|one| &batch[one.place].topic);
-        topics.filter(|topic| !known.contains(*topic)).cloned().collect()
+        let (mut fresh, mut last) = (BTreeSet::new(), None);
+        for topic in topics {
+            // Neighbours are mostly on one topic.
+            if last.replace(topic) != Some(topic) && !known.contains(topic) {
+                fresh.insert(topic.clone());
+            }
+        }
+        fresh
+    }
+
+    /// The marks of these topics are set.
+    fn name(&self, topics: BTreeSet<Topic>) {
+        if topics.is_empty() {
+            return;
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() > KNOWN_TOPICS_MAX {
+            known.clear();
+        }
+        known.extend(topics);
     }
 
     /// What an append error means for the messages of a piece. A piece of more than one is never taken in part.
@@ -143,7 +185,8 @@ impl Publisher {
             Ok(page) => page,
             Err(error) => return Published::Unknown(format!("the message may be there already: {error}")),
         };
-        let there = page.events.into_iter().next().and_then(to_message);
+        let there = page.events.into_iter().next();
+        let there = there.and_then(|recorded| to_message(recorded.event));
         let Message { topic, event } = message;
         match there {
             Some(there)
@@ -159,6 +202,12 @@ impl Publisher {
             )),
         }
     }
+}
+
+/// The marks that name topics.
+fn marks(topics: &BTreeSet<Topic>) -> Vec<Mark> {
+    let name = |topic: &Topic| Mark::set(MarkKey::new(TOPIC_SPACE, topic.clone()), Bytes::from_static(b"1"));
+    topics.iter().map(name).collect()
 }
 
 /// Parts a batch into what one append can hold; usually that is the whole batch.

@@ -64,7 +64,7 @@ impl Consumer for ReplayConsumer {
 
 fn delivery(recorded: RecordedEvent, topics: &BTreeSet<Topic>) -> Option<Delivery> {
     let (position, taken) = (recorded.position, recorded.recorded);
-    let message = to_message(recorded)?;
+    let message = to_message(recorded.event)?;
     // A message may carry a tag of the kind `topic` of its own, which the query finds too.
     let wanted = topics.is_empty() || topics.contains(&message.topic);
     wanted.then_some(Delivery {

@@ -114,7 +114,9 @@ impl Config {
             .set("max.poll.interval.ms", "1800000")
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("allow.auto.create.topics", "false")
-            .set("fetch.message.max.bytes", RECORD_BYTES_MAX)
+            // Of one partition at once; a longer record comes all the same. With more, one partition runs far ahead of the
+            // others, and ids that are as old as files of the index have to be looked for there.
+            .set("fetch.message.max.bytes", "1048576")
             // Bytes bound what waits here, not messages; and when some of it was taken, more is fetched at once and not
             // after a second.
             .set("queued.max.messages.kbytes", "16384")

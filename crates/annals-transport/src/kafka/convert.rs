@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 
-use crate::wire::{Encoded, Incoming, Place, decode};
+use crate::wire::{Attributes, Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "ce_";
 const PREFIXES: [&str; 2] = ["ce_", "ce-"];
@@ -31,22 +31,19 @@ pub(super) fn headers(encoded: &Encoded<'_>) -> OwnedHeaders {
 }
 
 pub(super) fn message(record: &BorrowedMessage<'_>, topic: Topic) -> Message {
-    let mut headers: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
-    if let Some(found) = record.headers() {
-        headers.reserve(found.count());
-        headers.extend(found.iter().map(|header| {
-            let value = String::from_utf8_lossy(header.value.unwrap_or_default());
-            (Cow::Borrowed(header.key), value)
-        }));
-    }
-    let content_type = headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))
-        .map(|(_, value)| value.clone());
+    let mut content_type = None;
+    let headers = record.headers().into_iter().flat_map(Headers::iter);
+    let headers = headers.map(|header| {
+        let value = text(header.value.unwrap_or_default());
+        if content_type.is_none() && header.key.eq_ignore_ascii_case(CONTENT_TYPE) {
+            content_type = Some(value.clone());
+        }
+        (header.key, value)
+    });
+    let attributes = Attributes::among(headers, &PREFIXES);
     decode(Incoming {
         topic,
-        headers,
-        prefixes: &PREFIXES,
+        attributes,
         content_type,
         key: record
             .key()
@@ -58,4 +55,9 @@ pub(super) fn message(record: &BorrowedMessage<'_>, topic: Topic) -> Message {
         },
         data: Bytes::copy_from_slice(record.payload().unwrap_or_default()),
     })
+}
+
+/// Nearly always it is text, and that is seen faster than where it is none.
+fn text(value: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, Topic,
+    Attempt, Bundle, Consumer, Delivery, Message, ReceiveError, Settle, SettleBundle, SettleWhole,
+    Settlement, Subscribe, Topic,
 };
 use annals_core::time::Timestamp;
 use futures_util::{FutureExt, StreamExt};
 use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, MessageStream, Rebalance, StreamConsumer,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -52,6 +53,71 @@ pub(super) struct Watching {
 impl Watching {
     fn ours(&self) -> std::sync::MutexGuard<'_, Ours> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A record of a partition is handed out.
+    fn begin(&self, partition: &Partition, record: i64) -> Stretch {
+        let mut ours = self.ours();
+        let fresh = ours.generations + 1;
+        let entry = ours.watermarks.entry(partition.clone());
+        let (generation, watermark) = entry.or_insert_with(|| (fresh, Watermark::default()));
+        watermark.begin(record);
+        let generation = *generation;
+        ours.generations = ours.generations.max(generation);
+        Stretch {
+            partition: partition.clone(),
+            generation,
+            first: record,
+            last: record,
+            records: 1,
+        }
+    }
+
+    /// Stretches became longer since they were begun. One whose partition was taken away meanwhile is lost, and comes again.
+    fn extend(&self, stretches: &[Stretch]) {
+        let mut ours = self.ours();
+        for stretch in stretches {
+            if let Some((generation, watermark)) = ours.watermarks.get_mut(&stretch.partition)
+                && *generation == stretch.generation
+            {
+                watermark.extend(stretch.last);
+            }
+        }
+    }
+
+    /// Everything of a stretch is finished.
+    fn finish(&self, reader: &Reader, stretch: &Stretch) -> Result<(), ReceiveError> {
+        let mut ours = self.ours();
+        let (generation, watermark) = ours.watermarks.get_mut(&stretch.partition).ok_or_else(lost)?;
+        if *generation != stretch.generation {
+            return Err(lost());
+        }
+        let Some(reached) = watermark.finish(stretch.first, stretch.records) else {
+            return Ok(());
+        };
+        reader
+            .store_offset(&stretch.partition.0, stretch.partition.1, reached)
+            .map_err(|error| ReceiveError::Lost(error.to_string()))
+    }
+}
+
+fn lost() -> ReceiveError {
+    ReceiveError::Lost("the partition of this delivery was taken away".into())
+}
+
+/// Records of one partition that were handed out one behind the other and are finished together.
+struct Stretch {
+    partition: Partition,
+    generation: u64,
+    first: i64,
+    last: i64,
+    records: usize,
+}
+
+impl Stretch {
+    fn extend(&mut self, record: i64) {
+        self.last = self.last.max(record);
+        self.records += 1;
     }
 }
 
@@ -107,6 +173,7 @@ pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsum
         reader: Some(Arc::new(reader)),
         watching,
         last: (("".into(), 0), Topic::default()),
+        room: 0,
         retry,
         retried,
     })
@@ -146,9 +213,35 @@ pub(super) struct GroupConsumer {
     watching: Watching,
     /// Where the last record came from, and its topic; most likely the next comes from there too.
     last: (Partition, Topic),
+    /// Messages of the last bundle.
+    room: usize,
     retry: mpsc::UnboundedSender<Delivery>,
     /// What is to be handed out once more; at most what is in hand.
     retried: mpsc::UnboundedReceiver<Delivery>,
+}
+
+/// What a call waits for.
+enum First<'a> {
+    Again(Delivery),
+    Record(Result<BorrowedMessage<'a>, KafkaError>),
+}
+
+async fn first<'a>(
+    retried: &mut mpsc::UnboundedReceiver<Delivery>,
+    records: &mut MessageStream<'a, Watching>,
+) -> Result<First<'a>, ReceiveError> {
+    loop {
+        tokio::select! {
+            biased;
+            Some(again) = retried.recv() => return Ok(First::Again(again)),
+            Some(record) = records.next() => match record {
+                // It was made a moment ago, and the broker has not heard of it everywhere; the client asks again.
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
+                record => return Ok(First::Record(record)),
+            },
+            else => return Err(ReceiveError::Closed),
+        }
+    }
 }
 
 impl GroupConsumer {
@@ -157,17 +250,9 @@ impl GroupConsumer {
             return Err(ReceiveError::Closed);
         };
         let mut records = reader.stream();
-        let first = loop {
-            tokio::select! {
-                biased;
-                Some(again) = self.retried.recv() => break again,
-                Some(record) = records.next() => match record {
-                    // It was made a moment ago, and the broker has not heard of it everywhere; the client asks again.
-                    Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
-                    record => break self.delivery(record)?,
-                },
-                else => return Err(ReceiveError::Closed),
-            }
+        let first = match first(&mut self.retried, &mut records).await? {
+            First::Again(again) => again,
+            First::Record(record) => self.delivery(record)?,
         };
         let mut deliveries = Vec::with_capacity(max.min(ROOM));
         deliveries.push(first);
@@ -183,8 +268,51 @@ impl GroupConsumer {
         Ok(deliveries)
     }
 
-    /// Where a record comes from, and the topic that this is for us.
-    fn origin(&mut self, record: &BorrowedMessage<'_>) -> (Partition, Topic) {
+    /// As [`GroupConsumer::receive`], with one note for each stretch of records of one partition instead of one for each.
+    async fn receive_bundle(&mut self, max: usize) -> Result<Bundle, ReceiveError> {
+        let Some(reader) = self.reader.clone() else {
+            return Err(ReceiveError::Closed);
+        };
+        let mut records = reader.stream();
+        let record = match first(&mut self.retried, &mut records).await? {
+            First::Again(again) => return Ok(vec![again].into()),
+            First::Record(record) => record,
+        };
+        let mut record = record.map_err(|error| ReceiveError::Lost(error.to_string()))?;
+        // A full bundle mostly follows a full one.
+        let mut messages = Vec::with_capacity(self.room.min(max));
+        let mut stretches: Vec<Stretch> = Vec::new();
+        loop {
+            let (topic, offset) = (self.topic(&record), record.offset());
+            match stretches.iter_mut().rfind(|one| one.partition == self.last.0) {
+                Some(stretch) => stretch.extend(offset),
+                None => stretches.push(self.watching.begin(&self.last.0, offset)),
+            }
+            messages.push(message(&record, topic));
+            if messages.len() == max {
+                break;
+            }
+            match records.next().now_or_never() {
+                Some(Some(Ok(next))) => record = next,
+                // The next call meets the same trouble, or it has passed.
+                _ => break,
+            }
+        }
+        self.room = messages.len();
+        self.watching.extend(&stretches);
+        let settle = Stretches {
+            stretches,
+            reader: Arc::downgrade(&reader),
+            watching: self.watching.clone(),
+        };
+        Ok(Bundle {
+            messages,
+            settle: SettleBundle::Whole(Box::new(settle)),
+        })
+    }
+
+    /// Notes where a record comes from, and says the topic that this is for us.
+    fn topic(&mut self, record: &BorrowedMessage<'_>) -> Topic {
         let (partition, topic) = &mut self.last;
         let name = record.topic();
         if &*partition.0 != name {
@@ -192,7 +320,7 @@ impl GroupConsumer {
             *topic = name.strip_prefix(PREFIX).unwrap_or(name).into();
         }
         partition.1 = record.partition();
-        self.last.clone()
+        topic.clone()
     }
 
     fn delivery(
@@ -200,22 +328,11 @@ impl GroupConsumer {
         record: Result<BorrowedMessage<'_>, KafkaError>,
     ) -> Result<Delivery, ReceiveError> {
         let record = record.map_err(|error| ReceiveError::Lost(error.to_string()))?;
-        let (partition, topic) = self.origin(&record);
-        let generation = {
-            let mut ours = self.watching.ours();
-            let fresh = ours.generations + 1;
-            let entry = ours.watermarks.entry(partition.clone());
-            let (generation, watermark) = entry.or_insert_with(|| (fresh, Watermark::default()));
-            watermark.begin(record.offset());
-            let generation = *generation;
-            ours.generations = ours.generations.max(generation);
-            generation
-        };
+        let topic = self.topic(&record);
+        let stretch = self.watching.begin(&self.last.0, record.offset());
         let taken = record.timestamp().to_millis().unwrap_or(0).saturating_mul(1_000);
         let unsettled = Unsettled {
-            partition,
-            generation,
-            record: record.offset(),
+            stretch,
             taken: Timestamp::from_micros(taken),
             attempt: 1,
             reader: self.reader.as_ref().map_or_else(Weak::new, Arc::downgrade),
@@ -229,6 +346,10 @@ impl GroupConsumer {
 impl Consumer for GroupConsumer {
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
         Box::pin(self.receive(max))
+    }
+
+    fn next_bundle(&mut self, max: usize) -> BoxFuture<'_, Result<Bundle, ReceiveError>> {
+        Box::pin(self.receive_bundle(max))
     }
 }
 
@@ -257,10 +378,36 @@ impl Drop for GroupConsumer {
     }
 }
 
+/// The stretches of a bundle.
+struct Stretches {
+    stretches: Vec<Stretch>,
+    /// Gone with its consumer.
+    reader: Weak<Reader>,
+    watching: Watching,
+}
+
+impl Stretches {
+    /// Finishes all of them, and says what went wrong with one.
+    fn finish(&self) -> Result<(), ReceiveError> {
+        // Before the lock, so that it is let go behind it: the last one to let go leaves the group, which takes the lock.
+        let reader = self.reader.upgrade().ok_or_else(lost)?;
+        let finished = self
+            .stretches
+            .iter()
+            .map(|one| self.watching.finish(&reader, one));
+        finished.fold(Ok(()), Result::and)
+    }
+}
+
+impl SettleWhole for Stretches {
+    fn done(self: Box<Self>) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        Box::pin(std::future::ready(self.finish()))
+    }
+}
+
 struct Unsettled {
-    partition: Partition,
-    generation: u64,
-    record: i64,
+    /// This one record.
+    stretch: Stretch,
     taken: Timestamp,
     attempt: u32,
     /// Gone with its consumer.
@@ -282,20 +429,9 @@ impl Unsettled {
     }
 
     fn finish(&self) -> Result<(), ReceiveError> {
-        let lost = || ReceiveError::Lost("the partition of this delivery was taken away".into());
         // Before the lock, so that it is let go behind it: the last one to let go leaves the group, which takes the lock.
         let reader = self.reader.upgrade().ok_or_else(lost)?;
-        let mut ours = self.watching.ours();
-        let (generation, watermark) = ours.watermarks.get_mut(&self.partition).ok_or_else(lost)?;
-        if *generation != self.generation {
-            return Err(lost());
-        }
-        let Some(reached) = watermark.finish(self.record) else {
-            return Ok(());
-        };
-        reader
-            .store_offset(&self.partition.0, self.partition.1, reached)
-            .map_err(|error| ReceiveError::Lost(error.to_string()))
+        self.watching.finish(&reader, &self.stretch)
     }
 
     /// Hands it out once more; the watermark stays before it meanwhile.

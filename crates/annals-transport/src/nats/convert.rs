@@ -10,7 +10,7 @@ use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 use super::config::STREAM;
-use crate::wire::{Encoded, Incoming, Place, decode};
+use crate::wire::{Attributes, Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "ce-";
 const PREFIXES: [&str; 1] = [PREFIX];
@@ -26,32 +26,28 @@ pub(super) fn headers(encoded: &Encoded<'_>) -> HeaderMap {
 }
 
 pub(super) fn message(message: &async_nats::jetstream::Message, place: Place<'_>) -> Message {
-    let headers: Vec<(Cow<'_, str>, Cow<'_, str>)> = message.headers.as_ref().map_or(Vec::new(), pairs);
-    let content_type = headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))
-        .map(|(_, value)| value.clone());
+    let mut content_type = None;
+    let headers = message.headers.iter().flat_map(HeaderMap::iter);
+    let headers = headers.filter_map(|(name, values)| {
+        let (name, value): (&str, _) = (name.as_ref(), unescape(values.first()?.as_str()));
+        if content_type.is_none() && name.eq_ignore_ascii_case(CONTENT_TYPE) {
+            content_type = Some(value.clone());
+        }
+        Some((name, value))
+    });
+    let attributes = Attributes::among(headers, &PREFIXES);
     let subject = message.subject.as_str();
     let topic = subject
         .strip_prefix(STREAM)
         .and_then(|rest| rest.strip_prefix('.'));
     decode(Incoming {
         topic: topic.unwrap_or(subject).into(),
-        headers,
-        prefixes: &PREFIXES,
+        attributes,
         content_type,
         key: None,
         place,
         data: message.payload.clone(),
     })
-}
-
-fn pairs(headers: &HeaderMap) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-    let first = headers.iter().filter_map(|(name, values)| {
-        let name: &str = name.as_ref();
-        Some((Cow::Borrowed(name), unescape(values.first()?.as_str())))
-    });
-    first.collect()
 }
 
 fn escape(value: &str) -> Cow<'_, str> {

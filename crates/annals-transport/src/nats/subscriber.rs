@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
-    Attempt, Consumer, Delivery, Message, ReceiveError, Settle, Settlement, Subscribe, SubscribeError, Topic,
+    Attempt, Bundle, Consumer, Delivery, Message, ReceiveError, Settle, SettleBundle, SettleWhole,
+    Settlement, Subscribe, SubscribeError, Topic,
 };
 use annals_core::time::Timestamp;
 use async_nats::jetstream::consumer::pull::{Config as PullConfig, Stream};
@@ -125,9 +126,14 @@ async fn still_at_it(in_hand: InHand) {
 
 /// Reads until the subscription ends, and says why it did. It goes on asking while nobody fetches: whoever does not ask
 /// loses his turn, also while he works on what he has. What waits here is what the server lets be in hand, at most.
-async fn read(mut stream: Stream, in_hand: InHand, reads: Arc<AtomicBool>, arrived: mpsc::Sender<Arrived>) {
+async fn read(
+    mut stream: Stream,
+    in_hand: InHand,
+    reads: Arc<AtomicBool>,
+    arrived: mpsc::Sender<Arrived<Taken>>,
+) {
     loop {
-        let next = delivery(stream.next().await, &in_hand);
+        let next = taken(stream.next().await, &in_hand);
         let ended = next.is_err();
         reads.fetch_or(!ended, Ordering::Relaxed);
         // An error means that nobody listens any more.
@@ -137,10 +143,33 @@ async fn read(mut stream: Stream, in_hand: InHand, reads: Arc<AtomicBool>, arriv
     }
 }
 
-fn delivery<E: std::fmt::Display>(
+/// A message that was handed out, and is in hand under its number in the stream.
+struct Taken {
+    message: Message,
+    number: u64,
+    published: Timestamp,
+    attempt: Attempt,
+}
+
+impl Taken {
+    fn delivery(self, in_hand: &InHand) -> Delivery {
+        Delivery {
+            message: self.message,
+            taken: self.published,
+            position: None,
+            attempt: self.attempt,
+            settle: Some(Box::new(Unsettled {
+                number: self.number,
+                in_hand: Arc::clone(in_hand),
+            })),
+        }
+    }
+}
+
+fn taken<E: std::fmt::Display>(
     next: Option<Result<JetMessage, E>>,
     in_hand: &InHand,
-) -> Result<Delivery, ReceiveError> {
+) -> Result<Taken, ReceiveError> {
     let taken = match next {
         Some(Ok(message)) => message,
         Some(Err(error)) => return Err(ReceiveError::Lost(error.to_string())),
@@ -152,28 +181,24 @@ fn delivery<E: std::fmt::Display>(
     let number = info.stream_sequence;
     let attempt = u32::try_from(info.delivered).map_or(Attempt::Unknown, Attempt::Exact);
     let micros = info.published.unix_timestamp_nanos() / 1_000;
-    let moment = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
+    let published = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
     let message = message(&taken, Place::Named(number.to_string().into()));
     let (_, acker) = taken.split();
     in_hand
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(number, (Instant::now(), Arc::new(acker)));
-    Ok(Delivery {
+    Ok(Taken {
         message,
-        taken: moment,
-        position: None,
+        number,
+        published,
         attempt,
-        settle: Some(Box::new(Unsettled {
-            number,
-            in_hand: Arc::clone(in_hand),
-        })),
     })
 }
 
 /// Reads for a group.
 pub(super) struct PullConsumer {
-    arriving: Arriving,
+    arriving: Arriving<Taken>,
     reading: JoinHandle<()>,
     in_hand: InHand,
     still_at_it: JoinHandle<()>,
@@ -185,7 +210,22 @@ pub(super) struct PullConsumer {
 
 impl Consumer for PullConsumer {
     fn next(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>, ReceiveError>> {
-        Box::pin(self.arriving.fetch(max))
+        Box::pin(async move {
+            let taken = self.arriving.fetch(max).await?.into_iter();
+            Ok(taken.map(|one| one.delivery(&self.in_hand)).collect())
+        })
+    }
+
+    fn next_bundle(&mut self, max: usize) -> BoxFuture<'_, Result<Bundle, ReceiveError>> {
+        Box::pin(async move {
+            let taken = self.arriving.fetch(max).await?.into_iter();
+            let (messages, numbers) = taken.map(|one| (one.message, one.number)).unzip();
+            let in_hand = Arc::clone(&self.in_hand);
+            Ok(Bundle {
+                messages,
+                settle: SettleBundle::Whole(Box::new(Numbers { numbers, in_hand })),
+            })
+        })
     }
 }
 
@@ -211,6 +251,39 @@ impl Drop for PullConsumer {
     }
 }
 
+/// What is in hand under these numbers.
+struct Numbers {
+    numbers: Vec<u64>,
+    in_hand: InHand,
+}
+
+impl SettleWhole for Numbers {
+    /// Acknowledges one after the other; the client sends many of them at once.
+    fn done(self: Box<Self>) -> BoxFuture<'static, Result<(), ReceiveError>> {
+        Box::pin(async move {
+            let ackers: Vec<_> = {
+                let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+                self.numbers.iter().map(|number| in_hand.remove(number)).collect()
+            };
+            let acknowledged = within(async {
+                for (_, acker) in ackers.iter().flatten() {
+                    acker.ack_with(AckKind::Ack).await?;
+                }
+                Ok::<_, async_nats::Error>(())
+            });
+            acknowledged.await.map_err(ReceiveError::Lost)?;
+            match ackers.iter().all(Option::is_some) {
+                true => Ok(()),
+                false => Err(gone()),
+            }
+        })
+    }
+}
+
+fn gone() -> ReceiveError {
+    ReceiveError::Lost("the consumer of this delivery is gone".into())
+}
+
 struct Unsettled {
     number: u64,
     in_hand: InHand,
@@ -229,7 +302,7 @@ impl Settle for Unsettled {
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&self.number);
             let Some((_, acker)) = acker else {
-                return Err(ReceiveError::Lost("the consumer of this delivery is gone".into()));
+                return Err(gone());
             };
             let (kind, parked) = match settlement {
                 Settlement::Done => (AckKind::Ack, false),

@@ -11,7 +11,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
-use crate::wire::{Encoded, Incoming, Place, decode};
+use crate::wire::{Attributes, Encoded, Incoming, Place, decode};
 
 const PREFIX: &str = "ce_";
 const PREFIXES: [&str; 3] = ["ce_", "ce-", "cloudEvents_"];
@@ -38,11 +38,10 @@ pub(super) fn message(delivery: &mut Delivery) -> Message {
     let headers = headers
         .into_iter()
         .flatten()
-        .filter_map(|(name, value)| Some((Cow::Borrowed(name.as_str()), text(value)?)));
+        .filter_map(|(name, value)| Some((name.as_str(), text(value)?)));
     decode(Incoming {
         topic: delivery.routing_key.as_str().into(),
-        headers: headers.collect(),
-        prefixes: &PREFIXES,
+        attributes: Attributes::among(headers, &PREFIXES),
         content_type: properties
             .content_type()
             .as_ref()

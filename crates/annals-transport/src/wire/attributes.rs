@@ -1,6 +1,9 @@
 //! The names of attributes: those of CloudEvents 1.0, its published extensions, and ours.
 //!
-//! Extension names hold lower-case letters and digits only, as the standard wants.
+//! In: headers, each with the prefix that a protocol gives it. Out: the attributes among them, found by number; nothing is
+//! allocated for them. Extension names hold lower-case letters and digits only, as the standard wants.
+
+use std::borrow::Cow;
 
 /// The content type of content that is JSON.
 pub const JSON: &str = "application/json";
@@ -69,4 +72,50 @@ attributes! {
     OriginPosition = "originposition",
     OriginRecorded = "originrecorded",
     ContentType = "datacontenttype",
+}
+
+/// The attribute of a name in any case.
+fn of_any_case(name: &str) -> Option<Attribute> {
+    let in_capitals = || name.bytes().any(|byte| byte.is_ascii_uppercase());
+    match Attribute::of(name) {
+        None if in_capitals() => Attribute::of(&name.to_ascii_lowercase()),
+        found => found,
+    }
+}
+
+/// The attributes of what came. Of several with one name the last counts.
+#[derive(Debug, Clone, Default)]
+pub struct Attributes<'a>([Option<Cow<'a, str>>; Attribute::COUNT]);
+
+impl<'a> Attributes<'a> {
+    /// Those among headers, whose names have one of these prefixes; the case of names does not matter. Others mean
+    /// nothing here.
+    pub fn among<N: AsRef<str>>(
+        headers: impl IntoIterator<Item = (N, Cow<'a, str>)>,
+        prefixes: &[&str],
+    ) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            let attribute = prefixes.iter().find_map(|prefix| {
+                let (start, rest) = name.as_ref().split_at_checked(prefix.len())?;
+                start.eq_ignore_ascii_case(prefix).then_some(rest)
+            });
+            let attribute = attribute.and_then(of_any_case);
+            if let Some(attribute) = attribute {
+                found.0[attribute as usize] = Some(value);
+            }
+        }
+        found
+    }
+
+    pub(super) fn get(&self, attribute: Attribute) -> Option<&str> {
+        self.0[attribute as usize].as_deref()
+    }
+
+    /// Takes in one by its name in small letters; others mean nothing here.
+    pub(super) fn insert(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
+        if let Some(attribute) = Attribute::of(name) {
+            self.0[attribute as usize] = Some(value.into());
+        }
+    }
 }

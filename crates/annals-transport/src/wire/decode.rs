@@ -15,17 +15,15 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::attributes::{Attribute, STRUCTURED};
+use super::attributes::{Attribute, Attributes, STRUCTURED};
 
 /// What came, as a protocol hands it over.
 #[derive(Debug, Clone)]
 pub struct Incoming<'a> {
     /// Where it came from.
     pub topic: Topic,
-    /// Its headers with whatever prefix they have.
-    pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// The prefixes that name an attribute of CloudEvents in this protocol; the case of names does not matter.
-    pub prefixes: &'a [&'a str],
+    /// The attributes among its headers.
+    pub attributes: Attributes<'a>,
     /// The content type, from where the protocol keeps it.
     pub content_type: Option<Cow<'a, str>>,
     /// The partition key, from where the protocol keeps it; used where the attributes name none.
@@ -70,26 +68,12 @@ impl fmt::Display for Place<'_> {
 }
 
 /// Decodes what came.
-pub fn decode(incoming: Incoming<'_>) -> Message {
-    let topic = incoming.topic.clone();
-    let event = read(&incoming).unwrap_or_else(|reason| undecodable(&incoming, &reason));
-    Message { topic, event }
-}
-
-/// The attributes that were found, each at its own number. Of several with one name the last counts.
-#[derive(Default)]
-struct Attributes<'a>([Option<Cow<'a, str>>; Attribute::COUNT]);
-
-impl<'a> Attributes<'a> {
-    fn get(&self, attribute: Attribute) -> Option<&str> {
-        self.0[attribute as usize].as_deref()
-    }
-
-    /// Takes in one by its name in small letters; others mean nothing here.
-    fn insert(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
-        if let Some(attribute) = Attribute::of(name) {
-            self.0[attribute as usize] = Some(value.into());
-        }
+pub fn decode(mut incoming: Incoming<'_>) -> Message {
+    let mut data = std::mem::take(&mut incoming.data);
+    let event = event(&incoming, &mut data).unwrap_or_else(|reason| undecodable(&incoming, data, &reason));
+    Message {
+        topic: incoming.topic,
+        event,
     }
 }
 
@@ -98,41 +82,25 @@ impl<'a> Attributes<'a> {
 /// # Errors
 /// Why it is none.
 pub fn read(incoming: &Incoming<'_>) -> Result<NewEvent, String> {
-    let found = prefixed(incoming);
-    if found.get(Attribute::SpecVersion).is_some() {
-        return from_attributes(&found, incoming, incoming.data.clone());
+    event(incoming, &mut incoming.data.clone())
+}
+
+/// Reads what came with this content, and takes the content out only where it is that of an event: to share it would cost
+/// as much as to copy it.
+fn event(incoming: &Incoming<'_>, data: &mut Bytes) -> Result<NewEvent, String> {
+    if incoming.attributes.get(Attribute::SpecVersion).is_some() {
+        return from_attributes(&incoming.attributes, incoming, data);
     }
     let structured = incoming
         .content_type
         .as_deref()
         .is_some_and(|kind| kind.starts_with(STRUCTURED));
-    match structured_mode(&incoming.data) {
-        Ok((attributes, data)) => from_attributes(&attributes, incoming, data),
+    match structured_mode(data) {
+        Ok((attributes, mut data)) => from_attributes(&attributes, incoming, &mut data),
         Err(reason) if structured => Err(reason),
         Err(_) => {
             Err("neither attributes of CloudEvents among its headers nor an event in its content".into())
         }
-    }
-}
-
-fn prefixed<'a>(incoming: &'a Incoming<'_>) -> Attributes<'a> {
-    let mut found = Attributes::default();
-    for (name, value) in &incoming.headers {
-        let attribute = incoming.prefixes.iter().find_map(|prefix| {
-            let (start, rest) = name.split_at_checked(prefix.len())?;
-            start.eq_ignore_ascii_case(prefix).then_some(rest)
-        });
-        if let Some(attribute) = attribute {
-            found.insert(&in_small_letters(attribute), &**value);
-        }
-    }
-    found
-}
-
-fn in_small_letters(name: &str) -> Cow<'_, str> {
-    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => Cow::Owned(name.to_ascii_lowercase()),
-        false => Cow::Borrowed(name),
     }
 }
 
@@ -173,7 +141,11 @@ fn structured_mode(bytes: &[u8]) -> Result<(Attributes<'static>, Bytes), String>
     Ok((attributes, data))
 }
 
-fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes) -> Result<NewEvent, String> {
+fn from_attributes(
+    found: &Attributes<'_>,
+    incoming: &Incoming<'_>,
+    data: &mut Bytes,
+) -> Result<NewEvent, String> {
     let spec = required(found, Attribute::SpecVersion)?;
     if !spec.starts_with("1.") {
         return Err(format!("expected CloudEvents 1.0, found specversion {spec:?}"));
@@ -212,7 +184,7 @@ fn from_attributes(found: &Attributes<'_>, incoming: &Incoming<'_>, data: Bytes)
         tags: tags(found, incoming, ours)?,
         occurred: parsed(found, occurred)?,
         metadata: metadata(found, source)?,
-        data,
+        data: std::mem::take(data),
     })
 }
 
@@ -263,7 +235,12 @@ fn tags(found: &Attributes<'_>, incoming: &Incoming<'_>, ours: bool) -> Result<V
     match key {
         None => Ok(Vec::new()),
         Some(key) => match Tag::new(key) {
-            Ok(tag) => Ok(vec![tag]),
+            Ok(tag) => {
+                // Whoever keeps the message adds one of its own.
+                let mut tags = Vec::with_capacity(2);
+                tags.push(tag);
+                Ok(tags)
+            }
             Err(reason) if ours => Err(reason.to_string()),
             Err(_) => Ok(Tag::of("subject", key).into_iter().collect()),
         },
@@ -301,7 +278,7 @@ fn named(id: &str, source: &str) -> Uuid {
 }
 
 /// The bytes as they are, under a name that is the same whenever they come again.
-fn undecodable(incoming: &Incoming<'_>, reason: &str) -> NewEvent {
+fn undecodable(incoming: &Incoming<'_>, data: Bytes, reason: &str) -> NewEvent {
     tracing::warn!(topic = %incoming.topic, place = %incoming.place, "a message that is no event came in: {reason}");
     metrics::counter!("annals_messages_undecodable_total").increment(1);
     let space = Uuid::new_v5(
@@ -309,7 +286,7 @@ fn undecodable(incoming: &Incoming<'_>, reason: &str) -> NewEvent {
         format!("annals:{}#{}", incoming.topic, incoming.place).as_bytes(),
     );
     NewEvent {
-        id: EventId::from_uuid(Uuid::new_v5(&space, &incoming.data)),
+        id: EventId::from_uuid(Uuid::new_v5(&space, &data)),
         event_type: UNDECODABLE,
         version: 1,
         purpose: Purpose::Command,
@@ -317,7 +294,7 @@ fn undecodable(incoming: &Incoming<'_>, reason: &str) -> NewEvent {
         tags: Vec::new(),
         occurred: None,
         metadata: Metadata::default(),
-        data: incoming.data.clone(),
+        data,
     }
 }
 

@@ -7,6 +7,7 @@
 use annals_core::port::transport::{Message, Topic};
 use bytes::Bytes;
 
+use super::attributes::Attributes;
 use super::decode::{Incoming, Place, decode, read};
 use super::encode::encode;
 use super::structured::structured;
@@ -22,11 +23,10 @@ pub fn message(input: &[u8]) -> bool {
     let headers: Vec<(&str, &str)> = head.lines().filter_map(|line| line.split_once(": ")).collect();
     let incoming = Incoming {
         topic: Topic::from("orders"),
-        headers: headers
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect(),
-        prefixes: &["ce_", "cloudEvents:"],
+        attributes: Attributes::among(
+            headers.iter().map(|(name, value)| (*name, (*value).into())),
+            &["ce_", "cloudEvents:"],
+        ),
         content_type: headers
             .iter()
             .find_map(|(name, value)| (*name == "content-type").then_some((*value).into())),
@@ -41,12 +41,13 @@ pub fn message(input: &[u8]) -> bool {
     if let Ok(encoded) = encode(&message) {
         let again = decode(Incoming {
             topic: message.topic.clone(),
-            headers: encoded
-                .attributes
-                .into_iter()
-                .map(|(name, value)| (format!("ce_{name}").into(), value))
-                .collect(),
-            prefixes: &["ce_"],
+            attributes: Attributes::among(
+                encoded
+                    .attributes
+                    .into_iter()
+                    .map(|(name, value)| (format!("ce_{name}"), value)),
+                &["ce_"],
+            ),
             content_type: Some(encoded.content_type.into()),
             key: encoded.key.map(Into::into),
             place: Place::Unknown,
@@ -58,8 +59,7 @@ pub fn message(input: &[u8]) -> bool {
         assert!(!line.contains('\n'), "one message is one line");
         let again = decode(Incoming {
             topic: message.topic.clone(),
-            headers: Vec::new(),
-            prefixes: &[],
+            attributes: Attributes::default(),
             content_type: None,
             key: None,
             place: Place::Unknown,

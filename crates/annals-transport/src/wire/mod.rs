@@ -15,7 +15,7 @@ mod decode;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 
-pub use attributes::{JSON, STRUCTURED};
+pub use attributes::{Attributes, JSON, STRUCTURED};
 pub use decode::{Incoming, Place, decode, read};
 pub use encode::{Encoded, encode};
 pub use structured::structured;

@@ -248,3 +248,58 @@ async fn publishers_work_side_by_side() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_batch_that_is_given_away_is_appended_whole_or_comes_back_as_it_was() {
+    let (given, lent) = (Bench::new(), Bench::new());
+    let batch: Vec<_> = (0..50)
+        .map(|n| message(["orders", "stock"][n as usize % 2], n, n % 7))
+        .collect();
+    assert_eq!(given.broker.publish_whole(Vec::new()).await, Ok(()));
+    assert_eq!(given.broker.publish_whole(batch.clone()).await, Ok(()));
+    assert!(
+        lent.broker
+            .publish_lent(&batch)
+            .await
+            .iter()
+            .all(|one| *one == Published::Stored)
+    );
+    let all = |bench: &Bench| {
+        let store = Arc::clone(&bench.store);
+        async move {
+            store
+                .read(Read::new(Query::all(), Position::ZERO))
+                .await
+                .unwrap()
+                .events
+        }
+    };
+    let (of_given, of_lent) = (all(&given).await, all(&lent).await);
+    assert_eq!(of_given.len(), 50);
+    let event = |recorded: &annals_core::event::RecordedEvent| recorded.event.clone();
+    assert!(of_given.iter().map(event).eq(of_lent.iter().map(event)));
+    let topics = |bench: &Bench| {
+        let broker = bench.broker.clone();
+        async move {
+            let topics = broker.topics().await.unwrap();
+            topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(topics(&given).await, topics(&lent).await);
+
+    // One of them is there already; one carries the tag of its own topic; the store is full.
+    let fresh: Vec<_> = (50..60).map(|n| message("orders", n, n)).collect();
+    let taken: Vec<_> = fresh.iter().cloned().chain([batch[3].clone()]).collect();
+    assert_eq!(given.broker.publish_whole(taken.clone()).await, Err(taken));
+    let mut marked = fresh.clone();
+    marked[4].event.tags.push(Tag::new("topic:orders").unwrap());
+    assert_eq!(given.broker.publish_whole(marked.clone()).await, Err(marked));
+    let mut large = fresh.clone();
+    large[9].event.data = vec![b'x'; limits::EVENT_DATA_BYTES_MAX + 1].into();
+    assert_eq!(given.broker.publish_whole(large.clone()).await, Err(large));
+    assert_eq!(all(&given).await.len(), 50);
+    let store = FaultyStore::default();
+    store.plan([Fault::Fails(AppendError::Full("no space".into()))]);
+    let full = Bench::on(Arc::new(store));
+    assert_eq!(full.broker.publish_whole(fresh.clone()).await, Err(fresh));
+}

@@ -93,7 +93,7 @@ impl Group {
     /// all its tries since then are known.
     fn hold(&self, state: &mut State, recorded: RecordedEvent, requeued: Option<bool>) {
         let (position, taken) = (recorded.position, recorded.recorded);
-        let Some(message) = to_message(recorded) else {
+        let Some(message) = to_message(recorded.event) else {
             return;
         };
         if requeued.is_none() {

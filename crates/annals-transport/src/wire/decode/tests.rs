@@ -7,11 +7,12 @@ use crate::wire::encode;
 fn incoming(headers: &[(&str, &str)], data: &str) -> Incoming<'static> {
     Incoming {
         topic: "orders".into(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned().into(), (*value).to_owned().into()))
-            .collect(),
-        prefixes: &["ce_", "ce-"],
+        attributes: Attributes::among(
+            headers
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned().into())),
+            &["ce_", "ce-"],
+        ),
         content_type: None,
         key: None,
         place: Place::Named("7".into()),
@@ -52,12 +53,13 @@ fn again(message: &Message, prefix: &str) -> Message {
     let encoded = encode(message).unwrap();
     decode(Incoming {
         topic: message.topic.clone(),
-        headers: encoded
-            .attributes
-            .into_iter()
-            .map(|(name, value)| (format!("{prefix}{name}").into(), value))
-            .collect(),
-        prefixes: &["ce_", "cloudEvents_"],
+        attributes: Attributes::among(
+            encoded
+                .attributes
+                .into_iter()
+                .map(|(name, value)| (format!("{prefix}{name}"), value)),
+            &["ce_", "cloudEvents_"],
+        ),
         content_type: Some(encoded.content_type.into()),
         key: encoded.key.map(Into::into),
         place: Place::Unknown,
