@@ -282,7 +282,7 @@ async fn a_batch_that_is_given_away_is_appended_whole_or_comes_back_as_it_was() 
         let broker = bench.broker.clone();
         async move {
             let topics = broker.topics().await.unwrap();
-            topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>()
+            topics.into_iter().map(|topic| topic.topic).collect::<Vec<_>>()
         }
     };
     assert_eq!(topics(&given).await, topics(&lent).await);
