@@ -182,7 +182,7 @@ fn taken<E: std::fmt::Display>(
     let attempt = u32::try_from(info.delivered).map_or(Attempt::Unknown, Attempt::Exact);
     let micros = info.published.unix_timestamp_nanos() / 1_000;
     let published = Timestamp::from_micros(i64::try_from(micros).unwrap_or(0));
-    let message = message(&taken, Place::Named(number.to_string().into()));
+    let message = message(&taken, Place::Numbered(number));
     let (_, acker) = taken.split();
     in_hand
         .lock()

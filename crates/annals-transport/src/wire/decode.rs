@@ -41,6 +41,8 @@ pub enum Place<'a> {
     Unknown,
     /// By the name that its sender gave it, or the broker.
     Named(Cow<'a, str>),
+    /// By its number in the whole of what the broker keeps.
+    Numbered(u64),
     /// By where it lies.
     Record {
         /// The partition of the topic.
@@ -62,6 +64,7 @@ impl fmt::Display for Place<'_> {
         match self {
             Self::Unknown => Ok(()),
             Self::Named(name) => f.write_str(name),
+            Self::Numbered(number) => write!(f, "{number}"),
             Self::Record { partition, offset } => write!(f, "{partition}/{offset}"),
         }
     }

@@ -145,7 +145,12 @@ fn what_is_no_event_is_kept_verbatim_under_a_lasting_name() {
             place: Place::Named("8".into()),
             ..case
         };
-        assert_ne!(found.id, decode(elsewhere).event.id);
+        assert_ne!(found.id, decode(elsewhere.clone()).event.id);
+        let numbered = Incoming {
+            place: Place::Numbered(8),
+            ..elsewhere.clone()
+        };
+        assert_eq!(decode(numbered).event.id, decode(elsewhere).event.id, "a number is its name");
     }
 }
 
