@@ -41,15 +41,15 @@ impl Converter {
     }
 
     /// As [`Converter::event`], of a message that is given away: nothing is copied. Refused, it comes back.
-    pub(super) fn given(&mut self, message: Message) -> Result<NewEvent, Message> {
+    pub(super) fn given(&mut self, message: Message) -> Result<NewEvent, Box<Message>> {
         let Message { topic, mut event } = message;
         let Ok(tag) = self.tag(&topic, &event) else {
-            return Err(Message { topic, event });
+            return Err(Box::new(Message { topic, event }));
         };
         event.tags.push(tag);
         if check(&event).is_err() {
             event.tags.pop();
-            return Err(Message { topic, event });
+            return Err(Box::new(Message { topic, event }));
         }
         Ok(event)
     }

@@ -118,7 +118,7 @@ impl Publisher {
                 Ok(event) => append.events.push(event),
                 Err(refused) => {
                     let before = append.events.into_iter().filter_map(to_message);
-                    return Err(before.chain([refused]).chain(batch).collect());
+                    return Err(before.chain([*refused]).chain(batch).collect());
                 }
             }
         }

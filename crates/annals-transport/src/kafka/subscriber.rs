@@ -222,7 +222,7 @@ pub(super) struct GroupConsumer {
 
 /// What a call waits for.
 enum First<'a> {
-    Again(Delivery),
+    Again(Box<Delivery>),
     Record(Result<BorrowedMessage<'a>, KafkaError>),
 }
 
@@ -233,7 +233,7 @@ async fn first<'a>(
     loop {
         tokio::select! {
             biased;
-            Some(again) = retried.recv() => return Ok(First::Again(again)),
+            Some(again) = retried.recv() => return Ok(First::Again(Box::new(again))),
             Some(record) = records.next() => match record {
                 // It was made a moment ago, and the broker has not heard of it everywhere; the client asks again.
                 Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
@@ -251,7 +251,7 @@ impl GroupConsumer {
         };
         let mut records = reader.stream();
         let first = match first(&mut self.retried, &mut records).await? {
-            First::Again(again) => again,
+            First::Again(again) => *again,
             First::Record(record) => self.delivery(record)?,
         };
         let mut deliveries = Vec::with_capacity(max.min(ROOM));
@@ -275,7 +275,7 @@ impl GroupConsumer {
         };
         let mut records = reader.stream();
         let record = match first(&mut self.retried, &mut records).await? {
-            First::Again(again) => return Ok(vec![again].into()),
+            First::Again(again) => return Ok(vec![*again].into()),
             First::Record(record) => record,
         };
         let mut record = record.map_err(|error| ReceiveError::Lost(error.to_string()))?;

@@ -150,7 +150,11 @@ fn what_is_no_event_is_kept_verbatim_under_a_lasting_name() {
             place: Place::Numbered(8),
             ..elsewhere.clone()
         };
-        assert_eq!(decode(numbered).event.id, decode(elsewhere).event.id, "a number is its name");
+        assert_eq!(
+            decode(numbered).event.id,
+            decode(elsewhere).event.id,
+            "a number is its name"
+        );
     }
 }
 
