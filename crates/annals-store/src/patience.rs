@@ -123,7 +123,11 @@ impl Patience {
             return;
         }
         self.trying = false;
-        let (with, without) = if self.waits { (self.usual, rate) } else { (rate, self.usual) };
+        let (with, without) = if self.waits {
+            (self.usual, rate)
+        } else {
+            (rate, self.usual)
+        };
         let worth_it = u128::from(with) * 100 > u128::from(without) * u128::from(WORTH);
         self.between = match worth_it == self.waits {
             true => (self.between * 2).min(BETWEEN.1),
@@ -195,16 +199,26 @@ mod tests {
         let wait = patience.wait(last(&patience), 32).unwrap();
         assert!(wait > FLUSH / 3 && wait <= FLUSH / 2, "{wait:?}");
         assert_eq!(patience.wait(last(&patience), 64), None, "all are there");
-        assert_eq!(patience.wait(last(&patience) + FLUSH * 2, 32), None, "they are gone");
+        assert_eq!(
+            patience.wait(last(&patience) + FLUSH * 2, 32),
+            None,
+            "they are gone"
+        );
 
         let late = (33, FLUSH * 3 / 2);
         flush(&mut patience, 10_000, late, less);
-        assert!(flush(&mut patience, 10_000, late, less) < 500, "they come too late now");
+        assert!(
+            flush(&mut patience, 10_000, late, less) < 500,
+            "they come too late now"
+        );
         flush(&mut patience, 10_000, more, less);
         assert!(flush(&mut patience, 1_000, more, less) > 900, "they come again");
         let same = (32, FLUSH);
         flush(&mut patience, 10_000, same, same);
-        assert!(flush(&mut patience, 10_000, same, same) < 500, "it makes no difference");
+        assert!(
+            flush(&mut patience, 10_000, same, same) < 500,
+            "it makes no difference"
+        );
     }
 
     #[test]
