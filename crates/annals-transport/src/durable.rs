@@ -304,7 +304,7 @@ async fn settle_all(mut keeping: mpsc::Receiver<SettleBundle>) -> String {
 async fn settle_bundle(settle: SettleBundle) -> Result<(), ReceiveError> {
     match settle {
         SettleBundle::Whole(whole) => whole.done().await,
-        SettleBundle::Each(settles) => settle_each(settles).await,
+        SettleBundle::OneByOne(settles) => settle_each(settles).await,
     }
 }
 

@@ -224,7 +224,7 @@ pub struct Bundle {
 /// How a bundle is settled; dropped unsettled, its messages come back.
 pub enum SettleBundle {
     /// One by one.
-    Each(Vec<Box<dyn Settle>>),
+    OneByOne(Vec<Box<dyn Settle>>),
     /// At once.
     Whole(Box<dyn SettleWhole>),
 }
@@ -245,7 +245,7 @@ impl From<Vec<Delivery>> for Bundle {
         }
         Self {
             messages,
-            settle: SettleBundle::Each(each),
+            settle: SettleBundle::OneByOne(each),
         }
     }
 }
