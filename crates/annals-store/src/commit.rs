@@ -131,21 +131,23 @@ impl Committer {
 
     /// Waits a little for those who were answered a moment ago, and decides what comes.
     fn wait_for_more(&mut self, jobs: &mut VecDeque<Job>) {
-        let Some(wait) = self.patience.wait(self.has()) else {
+        let now = Instant::now();
+        let Some(wait) = self.patience.wait(now, self.has()) else {
             return;
         };
-        let until = Instant::now() + wait;
+        let until = now + wait;
         while jobs.is_empty() && self.has() < self.patience.callers() {
             let left = until.saturating_duration_since(Instant::now());
             let missing = self.patience.callers() - self.has();
             // Half of them at a time: they are decided while others are still on their way.
-            jobs.extend(self.core.queue.take_when(missing.div_ceil(2), left));
-            self.take_fitting(jobs);
-            if left.is_zero() {
+            let came = self.core.queue.take_when(missing.div_ceil(2), left);
+            // It is time, or nobody can come any more.
+            if came.is_empty() {
                 break;
             }
+            jobs.extend(came);
+            self.take_fitting(jobs);
         }
-        self.patience.waited(self.has());
     }
 
     /// Seals the log if anything was written since the last seal.
@@ -283,7 +285,8 @@ impl Committer {
         };
         let waiting = self.core.queue.waiting();
         if changed {
-            self.patience.flushed(began.elapsed(), self.has(), waiting);
+            let now = Instant::now();
+            self.patience.flushed(now, now - began, self.has(), waiting);
         }
         self.answer(told, recorded, waiting > 0);
         // Only after the answers have left: making room for the index is not what callers wait for.

@@ -1,58 +1,153 @@
-//! How long a group waits for more appends.
+//! Whether a group waits for more appends, and for how long.
 //!
-//! In: how many callers were answered, how many waited meanwhile, and what a flush takes. Out: how many appends the next
-//! group waits for, and for how long. A flush costs the same for one append as for many, and callers that were answered
-//! a moment ago often come back at once. So a group waits for as many as there were, for no longer than a part of what
-//! a flush takes, and less often where they do not come. A caller that is alone waits for nobody.
+//! In: when groups were flushed, how many callers were answered, how many waited meanwhile. Out: how many appends the next
+//! group waits for, and how long. A flush costs the same for one append as for many, so groups that wait for those who
+//! come back at once may carry more in the same time; or less, where callers have work of their own to do, which the flush
+//! would have hidden. Nobody can tell beforehand, so both are tried: for a few groups now and then the other way than
+//! most, and whichever carries more appends a second is the way of the next. A caller that is alone waits for nobody.
+//!
+//! This is hill climbing on one bit; see any text on adaptive control.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A group waits for no longer than this part of a flush.
 const PART_OF_FLUSH: u32 = 2;
 /// Nor for longer than this, however slow the disk is.
 const WAIT_MAX: Duration = Duration::from_millis(1);
-/// Where nobody comes, so many groups do not wait, at most.
-const RESTS_MAX: u32 = 64;
+/// So many groups are a trial of the other way.
+const TRIAL: u32 = 64;
+/// The first ones after a change are not counted: callers that came in two halves need some to come as one, and the other
+/// way round.
+const SETTLING: u32 = 8;
+/// Groups between two trials: fewest after a change, then twice as many each time that nothing changes.
+const BETWEEN: (u32, u32) = (64, 4_096);
+/// Waiting is worth it if it carries so much more, in hundredths: it makes each append slower where it does not.
+const WORTH: u64 = 105;
+/// After a pause of so many flushes the load is another one, and what was counted before says nothing of it.
+const PAUSE: u32 = 16;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Patience {
     /// What a flush takes, as of late.
     flush: Duration,
     /// Callers that may come.
     callers: usize,
-    /// Groups that are not to wait.
-    resting: u32,
-    /// How many did not, last time.
-    rested: u32,
+    /// Whether groups wait, but for trials.
+    waits: bool,
+    /// Whether this is a trial of the other way.
+    trying: bool,
+    /// Groups between the trials.
+    between: u32,
+    /// What was carried the last time that no trial was made, and what is being counted.
+    usual: Rate,
+    count: Count,
+}
+
+/// Appends a second.
+type Rate = u64;
+
+/// Groups one after the other, without a pause.
+#[derive(Debug, Default)]
+struct Count {
+    groups: u32,
+    appends: u64,
+    /// When the group before the first of them was flushed, and when the last was.
+    span: Option<(Instant, Instant)>,
+}
+
+impl Count {
+    /// Nothing yet; what comes is counted from this moment on.
+    fn from(moment: Instant) -> Self {
+        Self {
+            groups: 0,
+            appends: 0,
+            span: Some((moment, moment)),
+        }
+    }
+
+    fn add(&mut self, now: Instant, appends: usize) {
+        self.groups += 1;
+        match self.groups > SETTLING {
+            true => self.appends += appends as u64,
+            false => self.span = Some((now, now)),
+        }
+        self.span = self.span.map(|(from, _)| (from, now));
+    }
+
+    fn rate(&self) -> Rate {
+        let took = self.span.map_or(Duration::ZERO, |(from, to)| to - from);
+        let appends = u128::from(self.appends) * 1_000_000_000;
+        u64::try_from(appends / took.as_nanos().max(1)).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            flush: Duration::ZERO,
+            callers: 0,
+            waits: true,
+            trying: false,
+            between: BETWEEN.0,
+            usual: 0,
+            count: Count::default(),
+        }
+    }
 }
 
 impl Patience {
-    /// A group was flushed in this time and so many callers are answered; others wait already.
-    pub(crate) fn flushed(&mut self, took: Duration, answered: usize, waiting: usize) {
+    /// A group was flushed just now, in this time, and so many callers are answered; others wait already.
+    pub(crate) fn flushed(&mut self, now: Instant, took: Duration, answered: usize, waiting: usize) {
         self.flush = (self.flush * 7 + took) / 8;
         self.callers = answered + waiting;
-        self.resting = self.resting.saturating_sub(1);
+        let last = self.count.span.map(|(_, last)| last);
+        let paused = last.is_none_or(|last| now.saturating_duration_since(last) > self.flush * PAUSE);
+        if paused || self.callers < 2 {
+            self.trying = false;
+            self.count = Count::from(now);
+            return;
+        }
+        self.count.add(now, answered);
+        let wanted = if self.trying { TRIAL } else { self.between };
+        if self.count.groups >= wanted {
+            self.judge(now);
+        }
     }
 
-    /// How long a group of so many appends waits for the others; not at all if there are none.
-    pub(crate) fn wait(&self, has: usize) -> Option<Duration> {
-        let worth_it = self.resting == 0 && has < self.callers;
-        worth_it.then(|| (self.flush / PART_OF_FLUSH).min(WAIT_MAX))
+    /// Enough was counted: a trial begins, or ends and is compared with what was before it.
+    fn judge(&mut self, now: Instant) {
+        let rate = self.count.rate();
+        self.count = Count::from(now);
+        if !self.trying {
+            (self.usual, self.trying) = (rate, true);
+            return;
+        }
+        self.trying = false;
+        let (with, without) = if self.waits {
+            (self.usual, rate)
+        } else {
+            (rate, self.usual)
+        };
+        let worth_it = u128::from(with) * 100 > u128::from(without) * u128::from(WORTH);
+        self.between = match worth_it == self.waits {
+            true => (self.between * 2).min(BETWEEN.1),
+            false => BETWEEN.0,
+        };
+        self.waits = worth_it;
+    }
+
+    /// How long a group of so many appends waits for the others: not at all if there are none, if it is not worth it, or
+    /// if they did not come back at once.
+    pub(crate) fn wait(&self, now: Instant, has: usize) -> Option<Duration> {
+        let last = self.count.span.map(|(_, last)| last);
+        let lately = last.is_some_and(|last| now.saturating_duration_since(last) < self.flush);
+        let waits = self.waits != self.trying && has < self.callers && lately;
+        waits.then(|| (self.flush / PART_OF_FLUSH).min(WAIT_MAX))
     }
 
     /// The callers that a group may wait for, those it has included.
     pub(crate) fn callers(&self) -> usize {
         self.callers
-    }
-
-    /// A group waited, and has so many now.
-    pub(crate) fn waited(&mut self, has: usize) {
-        // Most of them is as good as all.
-        self.rested = match has * 4 >= self.callers * 3 {
-            true => 0,
-            false => (self.rested * 2).clamp(1, RESTS_MAX),
-        };
-        self.resting = self.rested;
     }
 }
 
@@ -62,46 +157,99 @@ mod tests {
 
     const FLUSH: Duration = Duration::from_micros(800);
 
-    fn after(answered: usize, waiting: usize) -> Patience {
-        let mut patience = Patience::default();
-        (0..64).for_each(|_| patience.flushed(FLUSH, answered, waiting));
-        patience
+    fn last(patience: &Patience) -> Instant {
+        patience.count.span.map_or_else(Instant::now, |(_, last)| last)
+    }
+
+    /// Lets so many groups be flushed; each carries and takes what is said of groups that wait and of those that do not.
+    fn flush(
+        patience: &mut Patience,
+        groups: usize,
+        waiting: (usize, Duration),
+        not: (usize, Duration),
+    ) -> usize {
+        let mut now = last(patience);
+        let mut waited = 0;
+        for _ in 0..groups {
+            let waits = patience.wait(now, 1).is_some();
+            let (appends, took) = if waits { waiting } else { not };
+            waited += usize::from(waits);
+            now += took;
+            patience.flushed(now, FLUSH, appends, 64 - appends);
+        }
+        waited
     }
 
     #[test]
     fn a_caller_that_is_alone_waits_for_nobody() {
-        assert_eq!(after(1, 0).wait(1), None);
-        assert_eq!(Patience::default().wait(1), None);
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for number in 1..10_000 {
+            patience.flushed(now + FLUSH * number, FLUSH, 1, 0);
+            assert_eq!(patience.wait(now + FLUSH * number, 1), None);
+        }
     }
 
     #[test]
-    fn a_group_waits_for_those_who_were_answered_for_a_part_of_a_flush() {
-        let patience = after(32, 32);
-        assert_eq!((patience.callers(), patience.wait(64)), (64, None));
-        let wait = patience.wait(32).unwrap();
+    fn where_waiting_carries_more_most_groups_wait_and_where_not_few() {
+        let (more, less) = ((63, FLUSH * 3 / 2), (31, FLUSH));
+        let mut patience = Patience::default();
+        flush(&mut patience, 1_000, more, less);
+        assert!(flush(&mut patience, 10_000, more, less) > 9_500);
+        let wait = patience.wait(last(&patience), 32).unwrap();
         assert!(wait > FLUSH / 3 && wait <= FLUSH / 2, "{wait:?}");
-        let mut slow = Patience::default();
-        (0..64).for_each(|_| slow.flushed(Duration::from_millis(20), 2, 2));
-        assert_eq!(slow.wait(2), Some(WAIT_MAX));
+        assert_eq!(patience.wait(last(&patience), 64), None, "all are there");
+        assert_eq!(
+            patience.wait(last(&patience) + FLUSH * 2, 32),
+            None,
+            "they are gone"
+        );
+
+        let late = (33, FLUSH * 3 / 2);
+        flush(&mut patience, 10_000, late, less);
+        assert!(
+            flush(&mut patience, 10_000, late, less) < 500,
+            "they come too late now"
+        );
+        flush(&mut patience, 10_000, more, less);
+        assert!(flush(&mut patience, 1_000, more, less) > 900, "they come again");
+        let same = (32, FLUSH);
+        flush(&mut patience, 10_000, same, same);
+        assert!(
+            flush(&mut patience, 10_000, same, same) < 500,
+            "it makes no difference"
+        );
     }
 
     #[test]
-    fn where_they_do_not_come_most_groups_do_not_wait() {
-        let mut patience = after(32, 32);
-        let mut waits = 0;
-        for _ in 0..1_000 {
-            if patience.wait(32).is_some() {
-                waits += 1;
-                patience.waited(33);
-            }
-            patience.flushed(FLUSH, 33, 31);
+    fn the_first_groups_of_a_trial_do_not_count() {
+        let mut count = Count::from(Instant::now());
+        let mut now = Instant::now();
+        for group in 1..=SETTLING + 10 {
+            now += if group > SETTLING { FLUSH } else { FLUSH * 50 };
+            count.add(now, if group > SETTLING { 8 } else { 1 });
         }
-        assert!((15..30).contains(&waits), "{waits}");
-        while patience.wait(32).is_none() {
-            patience.flushed(FLUSH, 32, 32);
+        assert_eq!(count.rate(), 10_000);
+    }
+
+    #[test]
+    fn what_was_counted_before_a_pause_says_nothing() {
+        let mut patience = Patience::default();
+        flush(&mut patience, BETWEEN.0 as usize + 3, (63, FLUSH), (31, FLUSH));
+        assert!(patience.trying && patience.count.groups > 0);
+        let later = last(&patience) + FLUSH * 100;
+        patience.flushed(later, FLUSH, 63, 1);
+        assert!(!patience.trying && patience.count.groups == 0);
+    }
+
+    #[test]
+    fn nobody_waits_long_however_slow_the_disk_is() {
+        let slow = Duration::from_millis(20);
+        let mut patience = Patience::default();
+        let now = Instant::now();
+        for number in 1..BETWEEN.0 {
+            patience.flushed(now + slow * number, slow, 2, 2);
         }
-        patience.waited(60);
-        patience.flushed(FLUSH, 60, 4);
-        assert!(patience.wait(32).is_some(), "they come again");
+        assert_eq!(patience.wait(last(&patience), 2), Some(WAIT_MAX));
     }
 }

@@ -9,12 +9,11 @@ use std::env;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use annals_bench_workload::{Fact, Guard, Outcome, Peer, Seen, Visit};
-use anyhow::{Result, bail};
+use annals_bench_umadb::{condition, event, outcome, query, seen, tag_query};
+use annals_bench_workload::{Fact, Guard, Outcome, Peer, Visit};
+use anyhow::Result;
 use umadb_client::AsyncUmaDbClient;
-use umadb_dcb::{
-    DcbAppendCondition, DcbError, DcbEvent, DcbEventStoreAsync, DcbQuery, DcbQueryItem, DcbSequencedEvent,
-};
+use umadb_dcb::{DcbEventStoreAsync, DcbQuery};
 
 use server::Server;
 
@@ -51,15 +50,7 @@ impl Peer for Uma {
 
     async fn append(&self, facts: Vec<Fact>, guard: Option<Guard>) -> Result<Outcome> {
         let events = facts.into_iter().map(event).collect();
-        let condition = guard.map(|guard| DcbAppendCondition {
-            fail_if_events_match: tag_query(&guard.tag),
-            after: Some(guard.seen),
-        });
-        match self.client.append(events, condition, None).await {
-            Ok(_) => Ok(Outcome::Durable),
-            Err(DcbError::IntegrityError(_)) => Ok(Outcome::Conflict),
-            Err(error) => Err(error.into()),
-        }
+        outcome(self.client.append(events, guard.map(condition), None).await)
     }
 
     async fn scan(&self, visit: Visit<'_>) -> Result<()> {
@@ -103,38 +94,4 @@ impl Uma {
 /// Tries once.
 async fn connect() -> Result<AsyncUmaDbClient> {
     Ok(AsyncUmaDbClient::connect_with_tls_options(Server::url(), None, None, None).await?)
-}
-
-fn query(types: &[&str], tags: &[&str]) -> DcbQuery {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    DcbQuery {
-        items: vec![DcbQueryItem {
-            types: owned(types),
-            tags: owned(tags),
-        }],
-    }
-}
-
-fn tag_query(tag: &str) -> DcbQuery {
-    query(&[], &[tag])
-}
-
-fn event(fact: Fact) -> DcbEvent {
-    DcbEvent {
-        event_type: fact.kind.to_owned(),
-        tags: fact.tags.into(),
-        data: fact.data,
-        ..DcbEvent::default()
-    }
-}
-
-fn seen(found: &DcbSequencedEvent) -> Result<Seen<'_>> {
-    let [first, second] = found.event.tags.as_slice() else {
-        bail!("an event without two tags at {}", found.position);
-    };
-    Ok(Seen {
-        kind: &found.event.event_type,
-        tags: [first, second],
-        data: &found.event.data,
-    })
 }

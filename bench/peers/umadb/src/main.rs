@@ -8,16 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use annals_bench_workload::{Fact, Guard, Outcome, Peer, Seen, Visit};
-use anyhow::{Context, Result, anyhow, bail};
+use annals_bench_umadb::{condition, event, outcome, query, seen, tag_query};
+use annals_bench_workload::{Fact, Guard, Outcome, Peer, Visit};
+use anyhow::{Context, Result, anyhow};
 use tokio::sync::{mpsc, oneshot, watch};
 use umadb_core::db::UmaDb;
 use umadb_core::mvcc::{Mvcc, StorageOptions};
 use umadb_core::writer_thread_blocking::writer_thread_blocking;
 use umadb_core::writer_thread_request::WriterThreadRequest;
-use umadb_dcb::{
-    DcbAppendCondition, DcbError, DcbEvent, DcbEventStoreSync, DcbQuery, DcbQueryItem, DcbSequencedEvent,
-};
+use umadb_dcb::{DcbEventStoreSync, DcbQuery};
 
 const PAGE_EVENTS: u32 = 1_024;
 const GROUP_EVENTS_MAX: usize = 2_048;
@@ -47,24 +46,16 @@ impl Peer for Uma {
 
     async fn append(&self, facts: Vec<Fact>, guard: Option<Guard>) -> Result<Outcome> {
         let (response_tx, answer) = oneshot::channel();
-        let condition = guard.map(|guard| DcbAppendCondition {
-            fail_if_events_match: tag_query(&guard.tag),
-            after: Some(guard.seen),
-        });
         let request = WriterThreadRequest::Append {
             events: facts.into_iter().map(event).collect(),
-            condition,
+            condition: guard.map(condition),
             tracking_info: None,
             response_tx,
             cancel: None,
         };
         let sent = self.requests.send(request).await;
         sent.map_err(|_| anyhow!("the writer has ended"))?;
-        match answer.await.context("the writer has ended")? {
-            Ok(_) => Ok(Outcome::Durable),
-            Err(DcbError::IntegrityError(_)) => Ok(Outcome::Conflict),
-            Err(error) => Err(error.into()),
-        }
+        outcome(answer.await.context("the writer has ended")?)
     }
 
     async fn scan(&self, visit: Visit<'_>) -> Result<()> {
@@ -101,38 +92,4 @@ impl Uma {
             }
         }
     }
-}
-
-fn query(types: &[&str], tags: &[&str]) -> DcbQuery {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    DcbQuery {
-        items: vec![DcbQueryItem {
-            types: owned(types),
-            tags: owned(tags),
-        }],
-    }
-}
-
-fn tag_query(tag: &str) -> DcbQuery {
-    query(&[], &[tag])
-}
-
-fn event(fact: Fact) -> DcbEvent {
-    DcbEvent {
-        event_type: fact.kind.to_owned(),
-        tags: fact.tags.into(),
-        data: fact.data,
-        ..DcbEvent::default()
-    }
-}
-
-fn seen(found: &DcbSequencedEvent) -> Result<Seen<'_>> {
-    let [first, second] = found.event.tags.as_slice() else {
-        bail!("an event without two tags at {}", found.position);
-    };
-    Ok(Seen {
-        kind: &found.event.event_type,
-        tags: [first, second],
-        data: &found.event.data,
-    })
 }

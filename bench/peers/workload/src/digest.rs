@@ -1,5 +1,7 @@
 //! What was seen, in three numbers: how many, which, and in which order.
 
+use rapidhash::v3::rapidhash_v3;
+
 use crate::fact::{Fact, Seen};
 
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -47,38 +49,14 @@ impl Digest {
     }
 }
 
-/// Tags count in any order: some stores sort them.
+/// Tags count in any order: some stores sort them. The hash is one that costs some nanoseconds beside the read that it proves.
 fn hash(kind: &str, tags: [&str; 2], data: &[u8]) -> u64 {
-    let tags = bytes_hash(tags[0].as_bytes()).wrapping_add(bytes_hash(tags[1].as_bytes()));
-    bytes_hash(data)
-        .wrapping_add(bytes_hash(kind.as_bytes()).rotate_left(17))
+    let tags = rapidhash_v3(tags[0].as_bytes()).wrapping_add(rapidhash_v3(tags[1].as_bytes()));
+    rapidhash_v3(data)
+        .wrapping_add(rapidhash_v3(kind.as_bytes()).rotate_left(17))
         .wrapping_add(tags.rotate_left(31))
         .wrapping_mul(SPREAD)
 }
-
-/// Four lanes of eight bytes, so that it costs a few nanoseconds beside the read that it proves.
-fn bytes_hash(bytes: &[u8]) -> u64 {
-    let mut lanes = [1, 2, 3, bytes.len() as u64];
-    let mut quads = bytes.chunks_exact(32);
-    for quad in &mut quads {
-        for (lane, word) in lanes.iter_mut().zip(quad.as_chunks::<8>().0) {
-            *lane = (*lane ^ u64::from_le_bytes(*word))
-                .wrapping_mul(SPREAD)
-                .rotate_left(29);
-        }
-    }
-    for (at, piece) in quads.remainder().chunks(8).enumerate() {
-        let mut word = [0; 8];
-        word[..piece.len()].copy_from_slice(piece);
-        lanes[at] = (lanes[at] ^ u64::from_le_bytes(word))
-            .wrapping_mul(SPREAD)
-            .rotate_left(29);
-    }
-    lanes
-        .into_iter()
-        .fold(0, |all, lane| (all ^ lane).wrapping_mul(SPREAD).rotate_left(31))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Digest, Seen};

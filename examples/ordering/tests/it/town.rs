@@ -20,8 +20,10 @@ use tempfile::TempDir;
 pub(crate) const PARTS: [&str; 5] = ["recorder", "shipping", "stock", "payments", "orders"];
 /// The payment provider, which is no part of the system.
 pub(crate) const PROVIDER: &str = "provider";
-/// Until every order has come to its end.
+/// Until the next order comes to its end: when none does for so long, those that are open are stuck.
 pub(crate) const REST: Duration = Duration::from_secs(150);
+/// Until every order has come to its end, however many have piled up behind a slow disk.
+const REST_OF_ALL: Duration = Duration::from_secs(900);
 /// Until everybody is connected and known.
 pub(crate) const READY: Duration = Duration::from_secs(60);
 /// Of the log of each part, when all is lost.
@@ -295,10 +297,11 @@ impl Town {
     /// Waits until each of the first so many orders has come to its end, and answers which were shipped.
     pub(crate) fn settle(&self, orders: u64) -> Vec<u64> {
         let began = Instant::now();
+        let mut progress = began;
         let mut open: Vec<u64> = (0..orders).collect();
         let mut shipped = Vec::new();
         loop {
-            let mut left = Vec::new();
+            let (before, mut left) = (open.len(), Vec::new());
             for number in open {
                 match self.stage(number).as_str() {
                     "shipped" => shipped.push(number),
@@ -310,10 +313,16 @@ impl Town {
                 shipped.sort_unstable();
                 return shipped;
             }
-            if began.elapsed() > REST {
+            if left.len() < before {
+                progress = Instant::now();
+            }
+            if progress.elapsed() > REST || began.elapsed() > REST_OF_ALL {
                 self.tell();
-                let some = &left[..left.len().min(5)];
-                panic!("{} of {orders} orders are open: {some:?}", left.len());
+                let (some, since) = (&left[..left.len().min(5)], progress.elapsed());
+                panic!(
+                    "{} of {orders} orders are open, for {since:.0?}: {some:?}",
+                    left.len()
+                );
             }
             open = left.into_iter().map(|(number, _)| number).collect();
             std::thread::sleep(Duration::from_millis(300));
