@@ -27,6 +27,7 @@ mod kafka;
 mod activemq;
 mod artemis;
 mod nats;
+mod s3;
 
 pub(crate) use place::Place;
 pub(crate) use python::environment as python;
@@ -139,6 +140,7 @@ fn fetch_and_start(place: &Place, server: Server) -> Up {
         Server::ActiveMq => activemq::fetch(place),
         Server::Artemis => artemis::fetch(place),
         Server::Nats => nats::fetch(place),
+        Server::S3 => s3::fetch(place),
     };
     match artifact {
         Ok(artifact) => start(place, server, &artifact).unwrap_or_else(Up::Failed),
@@ -181,6 +183,7 @@ fn launch(place: &Place, server: Server, artifact: &Path) -> Result<Noted> {
         Server::ActiveMq => activemq::launch(place, artifact),
         Server::Artemis => artemis::launch(place, artifact),
         Server::Nats => nats::launch(place, artifact),
+        Server::S3 => s3::launch(place, artifact),
     }?;
     process::start(&launch, &place.run(server).join(NOTE))
 }
@@ -241,6 +244,7 @@ pub(crate) fn version(place: &Place, server: Server) -> Result<String> {
         Server::ActiveMq => table::ACTIVEMQ.to_owned(),
         Server::Artemis => table::ARTEMIS.to_owned(),
         Server::Nats => table::NATS.to_owned(),
+        Server::S3 => table::VERSITYGW.to_owned(),
     })
 }
 

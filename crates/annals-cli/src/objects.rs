@@ -4,6 +4,7 @@
 //! acknowledged is durable by its own promise. Credentials and region come from the environment (`AWS_…`), as the storage's
 //! own tools read them. Must be called off the runtime's threads: it waits there for the storage's answers.
 
+use std::error::Error;
 use std::io;
 
 use annals_store::{Archive, Pieces};
@@ -27,10 +28,19 @@ pub(crate) struct ObjectArchive {
 }
 
 impl ObjectArchive {
-    /// Below this URL. `Err` says why it cannot be one.
+    /// Below this URL, with the settings of the environment. `Err` says why it cannot be one.
     pub(crate) fn open(url: &str, runtime: Handle) -> Result<Self, String> {
+        let all = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::with(url, all.filter(|(name, _)| name.starts_with("AWS_")), runtime)
+    }
+
+    fn with(
+        url: &str,
+        options: impl Iterator<Item = (String, String)>,
+        runtime: Handle,
+    ) -> Result<Self, String> {
         let parsed = Url::parse(url).map_err(|error| error.to_string())?;
-        let options = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
         let (objects, below) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -50,9 +60,34 @@ impl ObjectArchive {
 fn failed(error: object_store::Error) -> io::Error {
     let kind = match &error {
         object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            io::ErrorKind::PermissionDenied
+        }
         _ => io::ErrorKind::Other,
     };
-    io::Error::new(kind, error)
+    io::Error::new(kind, told(&error))
+}
+
+/// What went wrong, with the reason at the bottom of it: that a connection was refused is told there only.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let bottom = std::iter::successors(error.source(), |error| (*error).source()).last();
+    if let Some(reason) = bottom.map(ToString::to_string)
+        && !text.contains(&reason)
+    {
+        text = format!("{text}: {reason}");
+    }
+    in_words(&text).unwrap_or(text)
+}
+
+/// Without the XML that an S3 server answers a refusal with, which repeats the whole request: its code and message are enough.
+fn in_words(text: &str) -> Option<String> {
+    let (before, answer) = text.split_at(text.find('<')?);
+    let element = |name: &str| {
+        let inner = answer.split_once(&format!("<{name}>"))?.1;
+        Some(inner.split_once(&format!("</{name}>"))?.0.trim_end_matches('.'))
+    };
+    Some(format!("{before}{}: {}", element("Code")?, element("Message")?))
 }
 
 impl Archive for ObjectArchive {
@@ -123,52 +158,98 @@ mod tests {
             .unwrap()
     }
 
-    #[test]
-    fn an_object_comes_back_as_it_was_written_and_another_takes_its_place() {
-        let runtime = runtime();
-        let archive = archive("memory:///below", &runtime);
-        for bytes in [0_usize, 1, 100, 9 << 20] {
-            let mut left = bytes;
-            let mut pieces = || {
-                let piece = left.min(1 << 20);
-                left -= piece;
-                Ok((piece > 0).then(|| vec![(left >> 20) as u8; piece]))
-            };
-            archive.write("set/name", &mut pieces).unwrap();
-            let mut found = Vec::new();
-            archive
-                .read("set/name", &mut |piece| {
-                    found.extend_from_slice(piece);
-                    Ok(())
-                })
-                .unwrap();
+    /// A megabyte of each number, up to so many bytes.
+    fn write(archive: &ObjectArchive, bytes: usize) {
+        let mut left = bytes;
+        let mut pieces = || {
+            let piece = left.min(1 << 20);
+            left -= piece;
+            Ok((piece > 0).then(|| vec![(left >> 20) as u8; piece]))
+        };
+        archive.write("set/name", &mut pieces).unwrap();
+    }
+
+    fn read(archive: &ObjectArchive) -> Vec<u8> {
+        let mut found = Vec::new();
+        archive
+            .read("set/name", &mut |piece| {
+                found.extend_from_slice(piece);
+                Ok(())
+            })
+            .unwrap();
+        found
+    }
+
+    fn comes_back_and_is_replaced(archive: &ObjectArchive) {
+        for bytes in [9_usize << 20, 0, 1, 100, 12 << 20] {
+            write(archive, bytes);
+            let found = read(archive);
             assert_eq!(found.len(), bytes);
-            assert!(
-                found
-                    .chunks(1 << 20)
-                    .rev()
-                    .enumerate()
-                    .all(|(place, piece)| { piece.iter().all(|byte| usize::from(*byte) == place) })
-                    || bytes % (1 << 20) != 0
-            );
+            let whole = bytes.is_multiple_of(1 << 20);
+            let mut megabytes = found.chunks(1 << 20).rev().enumerate();
+            assert!(!whole || megabytes.all(|(at, bytes)| bytes.iter().all(|byte| usize::from(*byte) == at)));
         }
         let missing = archive.read("set/other", &mut |_| Ok(())).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    fn is_not_there_after_a_failure(archive: &ObjectArchive) {
+        // Two parts are on their way by then.
+        let mut given = 0;
+        let mut pieces = || {
+            given += 1;
+            match given {
+                ..12 => Ok(Some(vec![1; 1 << 20])),
+                _ => Err(io::Error::other("the disk is gone")),
+            }
+        };
+        let failed = archive.write("set/half", &mut pieces).unwrap_err();
+        assert_eq!(failed.to_string(), "the disk is gone");
+        let missing = archive.read("set/half", &mut |_| Ok(())).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_object_comes_back_as_it_was_written_and_another_takes_its_place() {
+        let runtime = runtime();
+        comes_back_and_is_replaced(&archive("memory:///below", &runtime));
         assert!(ObjectArchive::open("nonsense", runtime.handle().clone()).is_err());
     }
 
     #[test]
+    fn of_a_refusal_only_code_and_message_are_told() {
+        let refusal = "404 Not Found: <?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><Message>There is none.</Message>\
+                       <RequestId>7</RequestId></Error>";
+        assert_eq!(
+            in_words(refusal).unwrap(),
+            "404 Not Found: NoSuchBucket: There is none"
+        );
+        assert_eq!(in_words("connection refused"), None);
+        assert_eq!(in_words("502: <html>Bad Gateway</html>"), None);
+    }
+
+    #[test]
     fn what_fails_while_it_is_written_is_not_there() {
+        is_not_there_after_a_failure(&archive("memory:///", &runtime()));
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    #[ignore = "broker: s3: objects of several parts"]
+    fn a_bucket_keeps_the_same_promises() {
+        let endpoint = std::env::var("ANNALS_S3_URL").expect("ANNALS_S3_URL names no server");
+        let options = [
+            ("AWS_ENDPOINT", endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ACCESS_KEY_ID", "annals"),
+            ("AWS_SECRET_ACCESS_KEY", "annals"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let runtime = runtime();
-        let archive = archive("memory:///", &runtime);
-        let mut given = false;
-        let mut pieces = || match std::mem::replace(&mut given, true) {
-            false => Ok(Some(vec![1; 100])),
-            true => Err(io::Error::other("the disk is gone")),
-        };
-        assert!(archive.write("set/name", &mut pieces).is_err());
-        let missing = archive.read("set/name", &mut |_| Ok(())).unwrap_err();
-        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        let url = format!("s3://annals/objects-{}", std::process::id());
+        let archive = ObjectArchive::with(&url, options.into_iter(), runtime.handle().clone()).unwrap();
+        comes_back_and_is_replaced(&archive);
+        is_not_there_after_a_failure(&archive);
     }
 
     #[test]

@@ -76,3 +76,6 @@ impl Drop for Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ pub enum TruncateError {
     #[error("the store is damaged: {0}; nothing was archived away")]
     Corrupt(String),
     /// The archive did not take an object or give it back. Mend it and do it again.
-    #[error("the archive {archive} failed with {name}: {source}")]
+    #[error("the archive {archive} failed with {name}: {source}; nothing was taken away")]
     Archive {
         /// Its address.
         archive: String,

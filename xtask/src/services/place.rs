@@ -106,6 +106,7 @@ mod tests {
             "activemq://127.0.0.1:21561",
             "artemis://127.0.0.1:21571",
             "nats://127.0.0.1:21422",
+            "http://127.0.0.1:21481",
         ];
         assert_eq!(urls, expected);
     }

@@ -28,6 +28,12 @@ const KAFKA_METADATA: &[u8] = &[
     0, 0, 0, 0, // no topics
     0, 0, 0, // create none, tell no permissions
 ];
+/// The path at which an S3 gateway is to say that it is well.
+pub(super) const S3_HEALTH: &str = "/health";
+/// Asks there, without a signature.
+const S3_QUESTION: &[u8] = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+/// How the answer begins.
+const S3_WELL: &[u8] = b"HTTP/1.1 200";
 /// Bytes of the answer up to the number of brokers.
 const KAFKA_ANSWER: usize = 16;
 
@@ -38,6 +44,7 @@ pub(super) fn ask(server: Server, port: u16) -> Result<(), String> {
         Server::ActiveMq | Server::Artemis => exchange(port, AMQP_1_0, 4).map(|answer| answer == b"AMQP"),
         Server::Kafka => exchange(port, KAFKA_METADATA, KAFKA_ANSWER).map(|answer| brokers(&answer) > 0),
         Server::Nats => greeting(port).map(|line| line.contains("\"jetstream\":true")),
+        Server::S3 => exchange(port, S3_QUESTION, S3_WELL.len()).map(|answer| answer == S3_WELL),
     };
     match answer {
         Ok(true) => Ok(()),

@@ -22,6 +22,8 @@ pub(crate) enum Server {
     Artemis,
     /// NATS with JetStream.
     Nats,
+    /// Object storage: a gateway that speaks S3 over a folder.
+    S3,
 }
 
 /// Apache Kafka.
@@ -32,6 +34,8 @@ pub(super) const ACTIVEMQ: &str = "6.1.7";
 pub(super) const ARTEMIS: &str = "2.44.0";
 /// NATS server.
 pub(super) const NATS: &str = "2.15.2";
+/// Versity S3 Gateway.
+pub(super) const VERSITYGW: &str = "1.8.0";
 /// RabbitMQ comes as the system's packages have it; 3.10 and later are known to run. The word names the recipe
 /// by which they are unpacked and changes with it.
 pub(super) const RABBITMQ: &str = "debian";
@@ -46,12 +50,13 @@ pub(super) const PYTHON_MIN: (u32, u32) = (3, 10);
 
 impl Server {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::RabbitMq,
         Self::Kafka,
         Self::ActiveMq,
         Self::Artemis,
         Self::Nats,
+        Self::S3,
     ];
 
     /// Its name on the command line, in folders and in the marks of tests.
@@ -62,6 +67,7 @@ impl Server {
             Self::ActiveMq => "activemq",
             Self::Artemis => "artemis",
             Self::Nats => "nats",
+            Self::S3 => "s3",
         }
     }
 
@@ -78,6 +84,7 @@ impl Server {
             Self::ActiveMq => "ANNALS_ACTIVEMQ_URL",
             Self::Artemis => "ANNALS_ARTEMIS_URL",
             Self::Nats => "ANNALS_NATS_URL",
+            Self::S3 => "ANNALS_S3_URL",
         }
     }
 
@@ -94,6 +101,7 @@ impl Server {
             // The broker's own protocol.
             Self::Artemis => &[21571, 21572],
             Self::Nats => &[21422],
+            Self::S3 => &[21481],
         }
     }
 
@@ -101,6 +109,7 @@ impl Server {
     pub(super) fn scheme(self) -> &'static str {
         match self {
             Self::RabbitMq => "amqp",
+            Self::S3 => "http",
             other => other.name(),
         }
     }

@@ -40,8 +40,10 @@ const MUTATED: [(&str, &[&str]); 2] = [
         "annals-store",
         &[
             "admit.rs",
+            "answers.rs",
             "commit.rs",
             "decide.rs",
+            "queue.rs",
             "record.rs",
             "record/layout.rs",
             "record/view.rs",

@@ -3,6 +3,8 @@
 //! In: a store that no node runs on, up to where, and where the archive is. Out: where the store begins now. What a reader
 //! who is behind would lose is not taken away unless that is insisted on.
 
+use std::io::ErrorKind;
+
 use annals_core::port::store::EventStore;
 use annals_core::position::Position;
 use annals_store::{Archive, EmbeddedStore, FolderArchive, TruncateError, Truncated};
@@ -124,17 +126,35 @@ async fn worked(
         worked.map_err(|ended| Failure::new(Exit::Failed, format!("the truncation ended badly: {ended}")))?;
     worked.map_err(|error| {
         let message = error.to_string();
+        let hint = next_step(&error);
         match error {
             TruncateError::Open(error) => error.into(),
             TruncateError::Nothing { .. } => {
                 Failure::new(Exit::NotFound, message).hint("name a later moment, or wait until there is more")
             }
             TruncateError::Archive { .. } | TruncateError::Disk { .. } => {
-                Failure::new(Exit::Failed, message).hint("run it again, with the same archive")
+                Failure::new(Exit::Failed, message).hint(format!("{hint}run it again, with the same archive"))
             }
             _ => Failure::new(Exit::Failed, message),
         }
     })
+}
+
+/// What to do before it is done again.
+fn next_step(error: &TruncateError) -> &'static str {
+    let TruncateError::Archive { archive, source, .. } = error else {
+        return "";
+    };
+    match source.kind() {
+        _ if !archive.contains("://") => "",
+        ErrorKind::PermissionDenied => {
+            "let AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY be somebody's who may write and read there; "
+        }
+        ErrorKind::NotFound => "make the bucket, or name another; ",
+        _ => {
+            "see that the storage answers, and that AWS_ENDPOINT and AWS_REGION are its own (AWS_ALLOW_HTTP=true for http://); "
+        }
+    }
 }
 
 fn told(store: &StoreFolder, done: &Truncated, session: &mut Session) -> Result<(), Failure> {

@@ -27,3 +27,6 @@ mod carry;
 mod backup;
 /// The oldest events moved to an archive.
 mod truncate;
+/// Archives in a bucket.
+#[cfg(feature = "s3")]
+mod objects;

@@ -8,10 +8,10 @@ use std::path::Path;
 use crate::outside::http::Client;
 use crate::run::{Node, annals_fed, annals_on, file};
 
-const EVENTS: usize = 4_000;
+pub(crate) const EVENTS: usize = 4_000;
 
 /// A data folder with a store of more than one segment, and its events as they are exported.
-fn imported(data: &Path) -> String {
+pub(crate) fn imported(data: &Path) -> String {
     let line = |number: usize| {
         let note = format!("{number:06} ").repeat(50);
         let head =

@@ -8,7 +8,7 @@ use annals_core::tag::Tag;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::check;
+use super::{check, record};
 
 fn event(id: u128) -> NewEvent {
     NewEvent {
@@ -58,6 +58,7 @@ fn marks_alone_are_taken() {
 #[test]
 fn an_id_twice_is_refused() {
     assert!(reason(&of(vec![event(1), event(2), event(1)])).contains("stands twice"));
+    assert!(reason(&of(vec![event(1), event(1)])).contains("event 1: its id"));
     assert!(check(&of(vec![event(1), event(2)])).is_ok());
 }
 
@@ -125,7 +126,26 @@ fn the_sum_of_an_append_is_limited() {
     };
     assert!(check(&of((0..4).map(heavy).collect())).is_ok());
     assert!(reason(&of((0..5).map(heavy).collect())).contains("bytes in one append"));
-    assert!(reason(&of((0..=65_536).map(event).collect())).contains("events, found 65537"));
+    let mut events: Vec<NewEvent> = (0..=65_536).map(event).collect();
+    assert!(reason(&of(events.clone())).contains("events, found 65537"));
+    events.pop();
+    assert!(check(&of(events)).is_ok());
+
+    // To the byte.
+    let mut events: Vec<NewEvent> = (0..4).map(heavy).collect();
+    let bytes: usize = events.iter().map(record::event_bytes).sum();
+    let mut last = event(9);
+    let most = limits::APPEND_BYTES_MAX - bytes;
+    while record::event_bytes(&last) < most {
+        let missing = most - record::event_bytes(&last);
+        last.data = Bytes::from(vec![0; last.data.len() + missing]);
+    }
+    assert_eq!(record::event_bytes(&last), most);
+    events.push(last.clone());
+    assert!(check(&of(events.clone())).is_ok());
+    last.data = Bytes::from(vec![0; last.data.len() + 1]);
+    events[4] = last;
+    assert!(reason(&of(events)).contains("bytes in one append"));
 }
 
 #[test]

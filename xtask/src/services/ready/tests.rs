@@ -4,7 +4,7 @@ use std::{
     thread,
 };
 
-use super::{KAFKA_METADATA, Server, ask, taken};
+use super::{KAFKA_METADATA, S3_QUESTION, Server, ask, taken};
 
 /// What is thought of a server that reads `bytes` bytes and answers `answer`.
 fn asked(server: Server, bytes: usize, answer: &'static [u8]) -> Result<(), String> {
@@ -28,6 +28,7 @@ fn a_server_is_ready_when_it_answers_in_its_own_protocol() {
     asked(Server::Artemis, 8, b"AMQP\x03\x01\x00\x00").unwrap();
     asked(Server::ActiveMq, 8, b"AMQP\x00\x01\x00\x00").unwrap();
     asked(Server::Nats, 0, b"INFO {\"jetstream\":true,\"port\":1}\r\n").unwrap();
+    asked(Server::S3, S3_QUESTION.len(), b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
 }
 
 #[test]
@@ -38,6 +39,12 @@ fn another_answer_or_none_is_not_ready() {
     asked(Server::Artemis, 8, b"HTTP/1.1 400").unwrap_err();
     asked(Server::Artemis, 8, b"AM").unwrap_err();
     asked(Server::Nats, 0, b"INFO {\"port\":1}\r\n").unwrap_err();
+    asked(
+        Server::S3,
+        S3_QUESTION.len(),
+        b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+    )
+    .unwrap_err();
     asked(Server::Nats, 0, b"INFO {\"jetstream\":true").unwrap_err();
 }
 
