@@ -238,7 +238,7 @@ fn run(verb: Verb) -> Result<bool> {
             seed,
         } => chaos::chaos(&chaos::Options {
             root,
-            servers: or_all(servers),
+            servers: or_brokers(servers)?,
             faults,
             minutes,
             seed,
@@ -256,6 +256,18 @@ fn or_all(named: Vec<Server>) -> Vec<Server> {
     }
 }
 
+/// As [`or_all`], of those that carry messages.
+fn or_brokers(named: Vec<Server>) -> Result<Vec<Server>> {
+    match named.iter().find(|server| !server.is_broker()) {
+        Some(other) => anyhow::bail!(
+            "expected brokers, found {}, which carries no messages",
+            other.name()
+        ),
+        None if named.is_empty() => Ok(Server::brokers()),
+        None => Ok(named),
+    }
+}
+
 fn run_bench(root: &Path, what: Bench) -> Result<bool> {
     match what {
         Bench::Brokers {
@@ -266,7 +278,7 @@ fn run_bench(root: &Path, what: Bench) -> Result<bool> {
         } => bench::brokers::run(&bench::brokers::Options {
             root: root.to_owned(),
             write: servers.is_empty() && !print_only,
-            servers: or_all(servers),
+            servers: or_brokers(servers)?,
             rounds,
             seconds,
         })?,

@@ -27,6 +27,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// When no part was closed for so long, there is leisure for more merging: fewer than some 160,000 events come in a second then,
 /// and what each costs at leisure, about 2 µs in all its life, is less than a third of a core.
 const LEISURE_AFTER: Duration = Duration::from_millis(100);
+/// A merge rests after so much work.
+const REST_AFTER: Duration = Duration::from_millis(1);
 /// The longest rest of a merge at once.
 const REST_MAX: Duration = Duration::from_millis(10);
 
@@ -51,6 +53,8 @@ struct Work {
     rests: AtomicBool,
     closing: AtomicBool,
     failing: AtomicBool,
+    /// The writer waits.
+    behind: AtomicBool,
     done: Mutex<()>,
     sealed: Condvar,
 }
@@ -63,6 +67,7 @@ impl Keeper {
             rests: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             failing: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
             done: Mutex::default(),
             sealed: Condvar::new(),
         });
@@ -92,9 +97,11 @@ impl Keeper {
         let mut done = self.work.done.lock().unwrap_or_else(PoisonError::into_inner);
         while self.threaded && self.work.waiting() > WAITING_MAX && !self.work.failing.load(Ordering::Acquire)
         {
+            self.work.behind.store(true, Ordering::Release);
             let waited = self.work.sealed.wait_timeout(done, AGAIN_AFTER);
             done = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        self.work.behind.store(false, Ordering::Release);
     }
 
     /// Why no append can be taken, if so.
@@ -252,7 +259,11 @@ impl Work {
 
     fn seal(&self, parts: &Parts, number: usize, active: &Arc<Active>) -> Result<(), MergeError> {
         let marks_set = parts.marks_set(number, active.marks())?;
-        let sealed = self.core.shelf.seal(active, marks_set, &mut || Ok(()))?;
+        let mut pause = || {
+            self.give_way();
+            Ok(())
+        };
+        let sealed = self.core.shelf.seal(active, marks_set, &mut pause)?;
         let mut state = self.core.state.write();
         let is_it = |part: &Part| matches!(part, Part::Active(other) if Arc::ptr_eq(other, active));
         if let Some(number) = state.parts.all().iter().position(is_it) {
@@ -268,9 +279,13 @@ impl Work {
         let merged: Vec<Arc<SealedPart>> = files.filter_map(sealed).collect();
         let mut last = Instant::now();
         let mut pause = || {
-            let worked = last.elapsed();
             if self.closing.load(Ordering::Acquire) {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
+            }
+            self.give_way();
+            let worked = last.elapsed();
+            if worked < REST_AFTER && self.rests.load(Ordering::Acquire) {
+                return Ok(());
             }
             self.rest(worked);
             self.seal_waiting();
@@ -298,6 +313,14 @@ impl Work {
             .iter()
             .for_each(|part| self.core.shelf.discard(part.path()));
         Ok(())
+    }
+
+    /// Lets others have the processor, unless the writer waits for this thread. Without it the writer, woken by the disk, waits
+    /// up to three milliseconds for a core on which this thread works, however low its priority is.
+    fn give_way(&self) {
+        if self.rests.load(Ordering::Acquire) && !self.behind.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
     }
 
     /// Rests as long as it worked; less where merging is far behind, and not at all where a part waits.

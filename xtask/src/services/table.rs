@@ -59,6 +59,19 @@ impl Server {
         Self::S3,
     ];
 
+    /// Those that carry messages.
+    pub(crate) fn brokers() -> Vec<Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|server| server.is_broker())
+            .collect()
+    }
+
+    /// Whether it carries messages.
+    pub(crate) fn is_broker(self) -> bool {
+        self != Self::S3
+    }
+
     /// Its name on the command line, in folders and in the marks of tests.
     pub(crate) fn name(self) -> &'static str {
         match self {

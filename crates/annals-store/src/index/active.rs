@@ -344,21 +344,27 @@ impl Active {
         }
     }
 
-    /// Every term, in order of kind and bytes, with its positions. Only where nothing is pending.
-    pub(super) fn sorted_terms(&self) -> impl Iterator<Item = (&[u8], &[u32])> {
+    /// Every term, in order of kind and bytes, with its positions. Only where nothing is pending. Each step of sorting is told.
+    pub(super) fn sorted_terms(&self, step: &mut dyn FnMut()) -> Vec<(&[u8], &[u32])> {
         let mut terms: Vec<_> = (0..self.terms.len() as TermId)
             .map(|term| (self.terms.stored(term), self.known_to_file(term)))
             .filter(|(_, positions)| !positions.is_empty())
             .collect();
-        terms.sort_unstable_by_key(|(stored, _)| *stored);
-        terms.into_iter()
+        terms.sort_unstable_by(|(one, _), (other, _)| {
+            step();
+            one.cmp(other)
+        });
+        terms
     }
 
-    /// Every id, in order, with its position. Only where nothing is pending.
-    pub(super) fn sorted_ids(&self) -> Vec<([u8; 16], u32)> {
+    /// Every id, in order, with its position. Only where nothing is pending. Each step of sorting is told.
+    pub(super) fn sorted_ids(&self, step: &mut dyn FnMut()) -> Vec<([u8; 16], u32)> {
         let ids = (0..self.durable()).filter_map(|position| Some((*self.ids.get(position)?, position)));
         let mut ids: Vec<_> = ids.collect();
-        ids.sort_unstable();
+        ids.sort_unstable_by(|one, other| {
+            step();
+            one.cmp(other)
+        });
         ids
     }
 }

@@ -8,6 +8,9 @@ use super::assembly::{Assembly, Part, Workshop, is_timed};
 use super::marks;
 use super::writer::Pause;
 
+/// Comparisons between two pauses.
+const STEPS: u32 = 1_024;
+
 /// Whether the list of a term says where its events lie: most of those that are long are of types, and whoever asks for
 /// many events finds their places beside each other.
 fn is_placed(term: &[u8]) -> bool {
@@ -25,7 +28,16 @@ pub(crate) fn write(
     let Some(stretch) = active.stretch() else {
         return Ok(());
     };
-    let (terms, ids) = (active.sorted_terms(), active.sorted_ids());
+    let mut steps = 0;
+    let mut step = || {
+        steps += 1;
+        if steps % STEPS == 0 {
+            // Whoever ends the work ends it at the next page.
+            pause().ok();
+        }
+    };
+    let terms = active.sorted_terms(&mut step);
+    let ids = active.sorted_ids(&mut step);
     let untimed = ids.iter().filter(|(id, _)| !is_timed(id)).count();
     let filtered = (active.entries() + untimed) as u64;
     let mut assembly = Assembly::begin(workshop, &stretch, filtered, pause)?;

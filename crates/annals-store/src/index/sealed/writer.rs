@@ -13,7 +13,7 @@ use super::page::{self, Kind, PAGE_BYTES, ROOM};
 /// Bytes written at once.
 const CHUNK_BYTES: usize = 64 * PAGE_BYTES;
 
-/// Asked between pieces of work; an `Err` ends the work.
+/// Asked between pages, which are some tens of microseconds of work; an `Err` ends the work.
 pub(crate) type Pause<'a> = &'a mut dyn FnMut() -> io::Result<()>;
 
 pub(super) struct PageWriter<'a> {
@@ -49,6 +49,7 @@ impl<'a> PageWriter<'a> {
         if self.buffer.len() >= CHUNK_BYTES {
             self.drain()?;
         }
+        (self.pause)()?;
         Ok(number)
     }
 
@@ -65,7 +66,7 @@ impl<'a> PageWriter<'a> {
         let first = u64::from(self.next) - (self.buffer.len() / PAGE_BYTES) as u64;
         self.file.write_at(&self.buffer, first * PAGE_BYTES as u64)?;
         self.buffer.clear();
-        (self.pause)()
+        Ok(())
     }
 
     /// Writes the rest and the first page, and flushes. `header` is told how many pages there are.
