@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::Core;
 use crate::index::{Active, MergeError, Part, Parts, SealedPart, Trouble};
-use crate::merging::{FILES_MANY, Merging, at_leisure, while_busy};
+use crate::merging::{FILES_MANY, FILES_TOO_MANY, Merging, at_leisure, while_busy};
 
 /// The writer waits while more parts than these wait for their files.
 const WAITING_MAX: usize = 1;
@@ -54,6 +54,8 @@ struct Work {
     closing: AtomicBool,
     failing: AtomicBool,
     /// The writer waits.
+    waited_for: AtomicBool,
+    /// There are so many files that nothing else is more urgent.
     behind: AtomicBool,
     done: Mutex<()>,
     sealed: Condvar,
@@ -67,6 +69,7 @@ impl Keeper {
             rests: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             failing: AtomicBool::new(false),
+            waited_for: AtomicBool::new(false),
             behind: AtomicBool::new(false),
             done: Mutex::default(),
             sealed: Condvar::new(),
@@ -97,11 +100,11 @@ impl Keeper {
         let mut done = self.work.done.lock().unwrap_or_else(PoisonError::into_inner);
         while self.threaded && self.work.waiting() > WAITING_MAX && !self.work.failing.load(Ordering::Acquire)
         {
-            self.work.behind.store(true, Ordering::Release);
+            self.work.waited_for.store(true, Ordering::Release);
             let waited = self.work.sealed.wait_timeout(done, AGAIN_AFTER);
             done = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        self.work.behind.store(false, Ordering::Release);
+        self.work.waited_for.store(false, Ordering::Release);
     }
 
     /// Why no append can be taken, if so.
@@ -216,6 +219,8 @@ impl Work {
     fn merge_all(&self, choose: impl Fn(&Parts) -> Option<Merging>) {
         while !self.closing.load(Ordering::Acquire) {
             let parts = self.parts();
+            let too_many = parts.all().len() > FILES_TOO_MANY;
+            self.behind.store(too_many, Ordering::Release);
             let Some(merging) = choose(&parts) else { return };
             if let Err(error) = self.merge(&parts, &merging) {
                 if !self.closing.load(Ordering::Acquire) {
@@ -315,21 +320,23 @@ impl Work {
         Ok(())
     }
 
-    /// Lets others have the processor, unless the writer waits for this thread. Without it the writer, woken by the disk, waits
-    /// up to three milliseconds for a core on which this thread works, however low its priority is.
+    /// Lets others have the processor, unless the writer waits for this thread or it is far behind. Without it the writer, woken
+    /// by the disk, waits up to three milliseconds for a core on which this thread works, however low its priority is.
     fn give_way(&self) {
-        if self.rests.load(Ordering::Acquire) && !self.behind.load(Ordering::Acquire) {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        if is(&self.rests) && !is(&self.waited_for) && !is(&self.behind) {
             thread::yield_now();
         }
     }
 
-    /// Rests as long as it worked; less where merging is far behind, and not at all where a part waits.
+    /// Rests as long as it worked; less where merging is late, and not at all where it is far behind or a part waits.
     fn rest(&self, worked: Duration) {
         let (waiting, files) = {
             let state = self.core.state.read();
             (state.parts.waiting(), state.parts.all().len())
         };
-        if waiting == 0 && self.rests.load(Ordering::Acquire) {
+        self.behind.store(files > FILES_TOO_MANY, Ordering::Release);
+        if waiting == 0 && files <= FILES_TOO_MANY && self.rests.load(Ordering::Acquire) {
             let rest = if files > FILES_MANY { worked / 8 } else { worked };
             thread::sleep(rest.min(REST_MAX));
         }

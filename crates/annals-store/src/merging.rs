@@ -17,9 +17,11 @@ const LEVEL_MAX: u8 = 3;
 /// So few files are not worth merging at leisure.
 const FEW: usize = 4;
 /// No file becomes larger, in events: making it again must not take for ever, nor much memory.
-const EVENTS_MAX: u64 = 8 << 20;
+const EVENTS_MAX: u64 = 16 << 20;
 /// With more files than these merging rests little: then questions wait for it.
 pub(crate) const FILES_MANY: usize = 4 * MERGED;
+/// With more files than these it neither rests nor gives way: it would fall behind for ever.
+pub(crate) const FILES_TOO_MANY: usize = 6 * MERGED;
 
 /// Files to merge, and how often the new one will have been made of others while the store was busy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,18 +142,18 @@ mod tests {
 
     #[test]
     fn nothing_becomes_too_large() {
-        let mut files = vec![(2, 300), (2, 300)];
+        let mut files = vec![(2, 600), (2, 600)];
         files.extend([(2, 8); 7]);
         assert_eq!(
             busy(&files),
             Some((1..9, 3)),
             "all nine are more than a file may have"
         );
-        assert_eq!(busy(&[(2, 100); 8]), None);
-        assert_eq!(leisure(&[(0, 300); 8]), None);
-        assert_eq!(leisure(&[(3, 500), (0, 4), (0, 1), (0, 2), (0, 6)]), None);
+        assert_eq!(busy(&[(2, 200); 8]), None);
+        assert_eq!(leisure(&[(0, 600); 8]), None);
+        assert_eq!(leisure(&[(3, 1_000), (0, 8), (0, 2), (0, 4), (0, 12)]), None);
         assert_eq!(
-            leisure(&[(3, 500), (0, 9), (0, 9), (0, 1), (0, 1), (0, 1)]),
+            leisure(&[(3, 1_000), (0, 18), (0, 18), (0, 2), (0, 2), (0, 2)]),
             Some((1..6, 0))
         );
     }
