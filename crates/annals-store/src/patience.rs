@@ -5,8 +5,7 @@
 //! come back at once may carry more in the same time; or less, where callers have work of their own to do, which the flush
 //! would have hidden. Nobody can tell beforehand, so both are tried: for a few groups now and then the other way than
 //! most, and whichever carries more appends a second is the way of the next. A caller that is alone waits for nobody.
-//!
-//! This is hill climbing on one bit; see any text on adaptive control.
+//! (Hill climbing, with two places to be.)
 
 use std::time::{Duration, Instant};
 
