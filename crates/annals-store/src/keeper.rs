@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::Core;
 use crate::index::{Active, MergeError, Part, Parts, SealedPart, Trouble};
-use crate::merging::{FILES_MANY, FILES_TOO_MANY, Merging, at_leisure, while_busy};
+use crate::merging::{FILES_MANY, Merging, at_leisure, is_far_behind, while_busy};
 
 /// The writer waits while more parts than these wait for their files.
 const WAITING_MAX: usize = 1;
@@ -219,8 +219,7 @@ impl Work {
     fn merge_all(&self, choose: impl Fn(&Parts) -> Option<Merging>) {
         while !self.closing.load(Ordering::Acquire) {
             let parts = self.parts();
-            let too_many = parts.all().len() > FILES_TOO_MANY;
-            self.behind.store(too_many, Ordering::Release);
+            self.behind.store(is_far_behind(&parts), Ordering::Release);
             let Some(merging) = choose(&parts) else { return };
             if let Err(error) = self.merge(&parts, &merging) {
                 if !self.closing.load(Ordering::Acquire) {
@@ -331,13 +330,12 @@ impl Work {
 
     /// Rests as long as it worked; less where merging is late, and not at all where it is far behind or a part waits.
     fn rest(&self, worked: Duration) {
-        let (waiting, files) = {
-            let state = self.core.state.read();
-            (state.parts.waiting(), state.parts.all().len())
-        };
-        self.behind.store(files > FILES_TOO_MANY, Ordering::Release);
-        if waiting == 0 && files <= FILES_TOO_MANY && self.rests.load(Ordering::Acquire) {
-            let rest = if files > FILES_MANY { worked / 8 } else { worked };
+        let parts = self.parts();
+        let behind = is_far_behind(&parts);
+        self.behind.store(behind, Ordering::Release);
+        if parts.waiting() == 0 && !behind && self.rests.load(Ordering::Acquire) {
+            let late = parts.all().len() > FILES_MANY;
+            let rest = if late { worked / 8 } else { worked };
             thread::sleep(rest.min(REST_MAX));
         }
     }

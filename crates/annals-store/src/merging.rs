@@ -20,8 +20,8 @@ const FEW: usize = 4;
 const EVENTS_MAX: u64 = 16 << 20;
 /// With more files than these merging rests little: then questions wait for it.
 pub(crate) const FILES_MANY: usize = 4 * MERGED;
-/// With more files than these it neither rests nor gives way: it would fall behind for ever.
-pub(crate) const FILES_TOO_MANY: usize = 6 * MERGED;
+/// With more files than these that can be merged it neither rests nor gives way: it would fall behind for ever.
+const FILES_TOO_MANY: usize = 6 * MERGED;
 
 /// Files to merge, and how often the new one will have been made of others while the store was busy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,17 @@ pub(crate) fn while_busy(parts: &Parts) -> Option<Merging> {
 pub(crate) fn at_leisure(parts: &Parts) -> Option<Merging> {
     let files: Option<Vec<Size>> = sizes(parts).into_iter().collect();
     as_large_as_the_one_before(&files?)
+}
+
+/// Whether so many files wait to be merged that nothing else is more urgent. Those that are nearly as large as a file becomes
+/// do not count: there are more of them the longer the history is.
+pub(crate) fn is_far_behind(parts: &Parts) -> bool {
+    are_too_many(&sizes(parts))
+}
+
+fn are_too_many(files: &[Option<Size>]) -> bool {
+    let can_be_merged = |file: &&Size| file.events <= EVENTS_MAX / 2;
+    files.iter().flatten().filter(can_be_merged).count() > FILES_TOO_MANY
 }
 
 /// Of each part, if it is in a file.
@@ -138,6 +149,19 @@ mod tests {
         let mut waiting: Vec<_> = of(&[(0, 1); 9]).into_iter().map(Some).collect();
         waiting[4] = None;
         assert_eq!(many_of_a_level(&waiting), None);
+    }
+
+    #[test]
+    fn it_is_far_behind_with_many_files_that_can_be_merged_and_not_with_large_ones() {
+        let too_many = |files: &[(u8, u64)]| {
+            let files: Vec<_> = of(files).into_iter().map(Some).collect();
+            are_too_many(&files)
+        };
+        let mut files = vec![(3, 1_000); 200];
+        files.extend([(0, 1); FILES_TOO_MANY]);
+        assert!(!too_many(&files));
+        files.push((0, 1));
+        assert!(too_many(&files));
     }
 
     #[test]
