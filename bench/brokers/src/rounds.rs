@@ -60,8 +60,10 @@ pub(crate) struct Round {
     pub(crate) relay: f64,
     /// The bare client consumes.
     pub(crate) consumed: f64,
-    /// A store alone appends.
+    /// A store alone appends what the durable inbox appended, in the same order.
     pub(crate) appended: f64,
+    /// A store alone appends the events as they were sent: in order of their ids, with neither origin nor topic.
+    pub(crate) appended_as_sent: f64,
     /// The durable inbox copies and settles.
     pub(crate) copied: f64,
     /// Nanoseconds of the processor for each message: bare consuming, the store alone appending, the durable inbox.
@@ -191,12 +193,14 @@ async fn rates<B: Bare>(
             false => round.same = publishing::bare(broker, &same, &enveloped(sent)?).await?,
         }
     }
+    let mut held = Vec::new();
     for ours_now in [ours_first, !ours_first] {
         let (taken, who) = match ours_now {
-            true => (
-                taking::copied(ours, &namespace, sent.len()).await?,
-                "the durable inbox",
-            ),
+            true => {
+                let taken;
+                (taken, held) = taking::copied(ours, &namespace, sent.len()).await?;
+                (taken, "the durable inbox")
+            }
             false => (taking::bare(broker, &same, sent.len()).await?, "the bare client"),
         };
         round.twice += verify(sent, &taken.came).context(who)?;
@@ -207,7 +211,8 @@ async fn rates<B: Bare>(
     }
     broker.remove(&same).await?;
     broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
-    (round.appended, round.spent[1]) = taking::appended(ours, &namespace, sent).await?;
+    (round.appended, round.spent[1]) = taking::appended(ours, &namespace, "held", &held).await?;
+    (round.appended_as_sent, _) = taking::appended(ours, &namespace, "sent", sent).await?;
     ours.remove(&namespace)
 }
 

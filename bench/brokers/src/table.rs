@@ -33,7 +33,7 @@ pub(crate) fn table(all: &[Measured]) -> String {
     table
 }
 
-fn rows(measured: &Measured) -> [String; 7] {
+fn rows(measured: &Measured) -> [String; 8] {
     let of = |figure: &dyn Fn(&Round) -> f64| median(measured.rounds.iter().map(figure).collect());
     let shown = |figure: &dyn Fn(&Round) -> f64| whole(of(figure));
     let base = |round: &Round| round.consumed.min(round.appended);
@@ -69,6 +69,12 @@ fn rows(measured: &Measured) -> [String; 7] {
             shown(&|r| r.spent[1]),
             shown(&|r| r.spent[2]),
             of(&|r| r.spent[2] / (r.spent[0] + r.spent[1]))
+        ),
+        format!(
+            "append alone as they were sent, not as they came, per second | {} | {} | {:.2} |",
+            shown(&|r| r.appended_as_sent),
+            shown(&|r| r.copied),
+            of(&|r| r.copied / r.appended_as_sent)
         ),
         format!(
             "copy, settle and handle, per second | | {} | {:.2} |",

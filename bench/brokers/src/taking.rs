@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use annals::core::event::NewEvent;
-use annals::core::port::store::EventStore;
+use annals::core::port::store::{EventStore, Read};
 use annals::core::port::transport::{Start, Subscribe, Transport};
 use annals::core::position::Position;
+use annals::core::query::Query;
 use annals::{Context, Dep, Service, handler};
 use annals_store::EmbeddedStore;
 use anyhow::{Result, bail, ensure};
@@ -73,8 +74,9 @@ pub(crate) async fn bare<B: Bare>(broker: &B, lane: &str, count: usize) -> Resul
     taken(first, came)
 }
 
-/// The durable inbox: what is counted is durable copies, while those before are settled. Read and compared afterwards.
-pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result<Taken> {
+/// The durable inbox: what is counted is durable copies, while those before are settled. Read and compared afterwards; also
+/// answers what the copy holds, as it lies there.
+pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result<(Taken, Vec<NewEvent>)> {
     let copy = ours.store(&format!("{namespace}/{RECEIVER}/inbox"))?;
     let inbox = ours.inbox_on(namespace, copy.clone())?;
     let subscribe = Subscribe {
@@ -95,11 +97,24 @@ pub(crate) async fn copied(ours: &Ours, namespace: &str, count: usize) -> Result
             came.push(content(&delivery.message.event)?);
         }
     }
-    Ok(Taken {
+    let taken = Taken {
         rate: rate(all - before, took),
         spent: each(all - before, spent),
         came,
-    })
+    };
+    Ok((taken, held(&copy).await?))
+}
+
+/// Everything a store holds.
+async fn held(store: &EmbeddedStore) -> Result<Vec<NewEvent>> {
+    let (mut held, end) = (Vec::new(), store.end());
+    let mut from = Position::ZERO;
+    while from < end {
+        let page = store.read(Read::new(Query::all(), from)).await?;
+        held.extend(page.events.into_iter().map(|recorded| recorded.event));
+        from = page.next;
+    }
+    Ok(held)
 }
 
 /// Waits until a store holds so many, and answers how many it holds, and when.
@@ -220,9 +235,14 @@ pub(crate) async fn handled(ours: &Ours, namespace: &str, count: usize) -> Resul
     })
 }
 
-/// How fast the same messages are appended to a store, in batches as the durable inbox makes them at most.
-pub(crate) async fn appended(ours: &Ours, namespace: &str, events: &[NewEvent]) -> Result<(f64, f64)> {
-    let store = ours.store(&format!("{namespace}/appended"))?;
+/// How fast events are appended to a store that is named for them, in batches as the durable inbox makes them at most.
+pub(crate) async fn appended(
+    ours: &Ours,
+    namespace: &str,
+    name: &str,
+    events: &[NewEvent],
+) -> Result<(f64, f64)> {
+    let store = ours.store(&format!("{namespace}/{name}"))?;
     let begun = Moment::now();
     append_all(&store, events).await?;
     let (took, spent) = begun.until(&Moment::now());

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::attributes::{Attribute, Attributes, STRUCTURED};
@@ -192,17 +193,8 @@ fn from_attributes(
 }
 
 fn metadata(found: &Attributes<'_>, source: &str) -> Result<Metadata, String> {
-    let origin = match (
-        found.get(Attribute::OriginService),
-        parsed(found, Attribute::OriginRecorded)?,
-    ) {
-        (Some(service), Some(recorded)) => Some(Origin {
-            service: service.into(),
-            position: Position::new(parsed(found, Attribute::OriginPosition)?.unwrap_or(0)),
-            recorded,
-        }),
-        _ => None,
-    };
+    let service = service(source);
+    let origin = origin(found, service.as_ref())?;
     let text = |attribute| found.get(attribute).map(Into::into);
     Ok(Metadata {
         // Foreign correlations need not be UUIDs; they are named by one.
@@ -214,14 +206,38 @@ fn metadata(found: &Attributes<'_>, source: &str) -> Result<Metadata, String> {
             .map(|text| EventId::from_uuid(named(text, ""))),
         trace_parent: text(Attribute::TraceParent),
         actor: text(Attribute::Actor),
-        service: match source.strip_prefix('/').unwrap_or(source) {
-            "" => None,
-            service if service.contains(['/', ':']) => Some(source.into()),
-            service => Some(service.into()),
-        },
+        service,
         topic: text(Attribute::Topic),
         origin,
     })
+}
+
+/// The service that a source names.
+fn service(source: &str) -> Option<SmolStr> {
+    match source.strip_prefix('/').unwrap_or(source) {
+        "" => None,
+        service if service.contains(['/', ':']) => Some(source.into()),
+        service => Some(service.into()),
+    }
+}
+
+/// Where it was recorded: of what is left out there, the source says which service, and the time says when.
+fn origin(found: &Attributes<'_>, source: Option<&SmolStr>) -> Result<Option<Origin>, String> {
+    let position = parsed(found, Attribute::OriginPosition)?;
+    let named = found.get(Attribute::OriginService).map(SmolStr::from);
+    let recorded = match parsed(found, Attribute::OriginRecorded)? {
+        None if position.is_some() => parsed(found, Attribute::Time)?,
+        recorded => recorded,
+    };
+    let service = named.or_else(|| source.filter(|_| position.is_some()).cloned());
+    let (Some(service), Some(recorded)) = (service, recorded) else {
+        return Ok(None);
+    };
+    Ok(Some(Origin {
+        service,
+        position: Position::new(position.unwrap_or(0)),
+        recorded,
+    }))
 }
 
 fn tags(found: &Attributes<'_>, incoming: &Incoming<'_>, ours: bool) -> Result<Vec<Tag>, String> {

@@ -23,11 +23,16 @@ pub struct Encoded<'a> {
     pub data: &'a Bytes,
 }
 
-/// Encodes a message in binary mode.
+/// Encodes a message in binary mode. What follows from other attributes is left out: every header costs whoever reads it.
 ///
 /// # Errors
 /// Why no broker may take it; sending it again unchanged is useless.
 pub fn encode(message: &Message) -> Result<Encoded<'_>, String> {
+    encode_all(message, false)
+}
+
+/// As [`encode`], with what follows from other attributes where it is wanted.
+pub(super) fn encode_all(message: &Message, with_what_follows: bool) -> Result<Encoded<'_>, String> {
     let event = &message.event;
     check(&message.topic, event)?;
     let key = event.partition_tag().map(Tag::as_str);
@@ -53,8 +58,10 @@ pub fn encode(message: &Message) -> Result<Encoded<'_>, String> {
     if event.visibility == Visibility::Private {
         values.is(Attribute::Visibility, "private");
     }
+    // Where the world has said nothing, the time is when it was recorded.
+    let recorded = recorded.filter(|_| with_what_follows || occurred.is_some());
     values.may_be(Attribute::Occurred, occurred);
-    metadata(&mut values, &event.metadata);
+    metadata(&mut values, &event.metadata, with_what_follows);
     values.may_be(Attribute::OriginRecorded, recorded);
     Ok(Encoded {
         attributes: values.0,
@@ -79,7 +86,7 @@ impl<'a> Values<'a> {
     }
 }
 
-fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata) {
+fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata, with_what_follows: bool) {
     values.may_be(
         Attribute::Correlation,
         metadata.correlation.map(|id| id.to_string()),
@@ -89,9 +96,16 @@ fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata) {
     values.may_be(Attribute::Actor, metadata.actor.as_deref());
     values.may_be(Attribute::Topic, metadata.topic.as_deref());
     if let Some(origin) = &metadata.origin {
-        values.is(Attribute::OriginService, origin.service.as_str());
+        if with_what_follows || !is_source(metadata, &origin.service) {
+            values.is(Attribute::OriginService, origin.service.as_str());
+        }
         values.is(Attribute::OriginPosition, origin.position.to_string());
     }
+}
+
+/// Whether the source says which service this is.
+fn is_source(metadata: &Metadata, service: &str) -> bool {
+    metadata.service.as_deref() == Some(service) && !service.contains(['/', ':'])
 }
 
 /// The service that wrote it, as a path; a lone `/` where that is not known.

@@ -7,20 +7,20 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::attributes::{Attribute, JSON};
-use super::encode::{Encoded, encode};
+use super::encode::{Encoded, encode_all};
 
 /// Encodes a message as one line of JSON, without an end of line. Content that is JSON stands in it byte for byte, other
 /// content in base 64; [`decode`](super::decode()) gives the same message again.
 ///
 /// # Errors
-/// As [`encode`].
+/// As [`encode`](super::encode()).
 pub fn structured(message: &Message) -> Result<String, String> {
     let Encoded {
         attributes,
         content_type,
         data,
         ..
-    } = encode(message)?;
+    } = encode_all(message, true)?;
     let mut object = Map::new();
     for (name, value) in attributes {
         object.insert(name.to_owned(), Value::String(value.into_owned()));

@@ -81,6 +81,43 @@ fn what_is_encoded_is_decoded_to_the_same() {
 }
 
 #[test]
+fn what_follows_from_other_headers_is_not_sent() {
+    let explicit = ["originservice", "originrecorded"];
+    let sent = |message: &Message| {
+        let encoded = encode(message).unwrap();
+        assert_eq!(again(message, "ce_"), *message);
+        explicit.map(|name| encoded.attributes.iter().any(|(sent, _)| *sent == name))
+    };
+    let mut message = full();
+    assert_eq!(sent(&message), [false, true], "the time is when it happened");
+    message.event.occurred = None;
+    assert_eq!(sent(&message), [false, false]);
+    message.event.metadata.service = Some("payments".into());
+    assert_eq!(sent(&message), [true, false], "another service recorded it");
+    message.event.metadata.service = None;
+    assert_eq!(sent(&message), [true, false]);
+    let line = crate::wire::structured(&full()).unwrap();
+    assert!(explicit.iter().all(|name| line.contains(name)), "a line says all: {line}");
+}
+
+#[test]
+fn a_time_alone_is_no_origin() {
+    let headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", "1"),
+        ("ce_source", "/shop"),
+        ("ce_type", "sold"),
+        ("ce_time", "2018-04-05T17:31:00Z"),
+        ("ce_originposition", "7"),
+    ];
+    let origin = |headers| decode(incoming(headers, "{}")).event.metadata.origin;
+    assert_eq!(origin(&headers[..5]), None);
+    let found = origin(&headers).unwrap();
+    assert_eq!((found.service.as_str(), found.position), ("shop", Position::new(7)));
+    assert_eq!(found.recorded, "2018-04-05T17:31:00Z".parse().unwrap());
+}
+
+#[test]
 fn a_foreign_event_is_known_by_its_source_and_id() {
     let headers = [
         ("ce-specversion", "1.0"),
