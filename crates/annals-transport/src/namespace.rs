@@ -34,9 +34,15 @@ impl Namespace {
     }
 
     fn all_inside(&self, batch: Vec<Message>) -> Vec<Message> {
-        let inside = batch.into_iter().map(|message| Message {
-            topic: self.inside(&message.topic),
-            ..message
+        // Neighbours are mostly on one topic.
+        let mut last: Option<(Topic, Topic)> = None;
+        let inside = batch.into_iter().map(|message| {
+            let (_, topic) = match last.take() {
+                Some(known) if known.0 == message.topic => last.insert(known),
+                _ => last.insert((message.topic.clone(), self.inside(&message.topic))),
+            };
+            let topic = topic.clone();
+            Message { topic, ..message }
         });
         inside.collect()
     }

@@ -3,7 +3,6 @@
 //! Invariant: messages of one key leave in the order given. What is not acknowledged in time is unknown, and so is all
 //! that follows; the producer that failed is not used again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use annals_core::port::transport::{Health, Message, Outcomes, Published, Topic};
@@ -17,7 +16,7 @@ use super::convert::headers;
 use super::topics::Topics;
 use crate::link::Noted;
 use crate::way::{Batch, Confirm, Held};
-use crate::wire::{Encoded, encode};
+use crate::wire::{Encoded, check, encode};
 
 /// Messages on their way without an acknowledgement.
 pub(super) const WINDOW_MAX: usize = 1_024;
@@ -41,20 +40,22 @@ impl Publisher {
     }
 
     pub(super) async fn hand_over(self: Arc<Self>, messages: Vec<Message>) -> Outcomes {
-        let encoded: Vec<Ready<'_>> = messages.iter().map(encode).collect();
         let mut batch = Batch::new(messages.len(), WINDOW_MAX);
         let mut held = self.held.lock().await;
-        let producer = match self.topics.make(&topics(&messages, &encoded)).await {
+        let producer = match self.topics.make(&topics(&messages)).await {
             Ok(_) => self.producer(&mut held),
             Err(reason) => Err(reason),
         };
         let way = held.way();
-        for (message, encoded) in messages.iter().zip(encoded) {
-            match (encoded, &producer, batch.room().await) {
+        let mut name = Name::default();
+        for message in &messages {
+            match (encode(message), &producer, batch.room().await) {
                 (Err(reason), _, _) => batch.push(Err(Published::Refused(reason))),
                 (_, _, Some(reason)) => batch.break_off(reason),
                 (_, Err(reason), _) => batch.break_off(reason.clone()),
-                (Ok(encoded), Ok(producer), None) => send(producer, &message.topic, &encoded, &mut batch),
+                (Ok(encoded), Ok(producer), None) => {
+                    send(producer, name.of(&message.topic), &encoded, &mut batch);
+                }
             }
         }
         drop(held);
@@ -89,19 +90,36 @@ impl Publisher {
     }
 }
 
-/// A message as it travels, or why no broker may take it.
-type Ready<'a> = Result<Encoded<'a>, String>;
-
 /// The topics of those that can travel.
-fn topics(messages: &[Message], encoded: &[Ready<'_>]) -> Vec<Topic> {
-    let good = messages.iter().zip(encoded).filter(|(_, ready)| ready.is_ok());
-    let topics: BTreeSet<&Topic> = good.map(|(message, _)| &message.topic).collect();
-    topics.into_iter().cloned().collect()
+fn topics(messages: &[Message]) -> Vec<Topic> {
+    let mut topics: Vec<Topic> = Vec::new();
+    for message in messages {
+        if !topics.contains(&message.topic) && check(message).is_ok() {
+            topics.push(message.topic.clone());
+        }
+    }
+    topics
 }
 
-fn send(producer: &FutureProducer, topic: &Topic, encoded: &Encoded<'_>, batch: &mut Batch<DeliveryFuture>) {
-    let topic = format!("{PREFIX}{topic}");
-    let mut record = FutureRecord::<str, [u8]>::to(&topic)
+/// What Kafka calls a topic; the next message is mostly on the same one.
+#[derive(Default)]
+struct Name {
+    topic: Topic,
+    name: String,
+}
+
+impl Name {
+    fn of(&mut self, topic: &Topic) -> &str {
+        if self.topic != *topic {
+            self.topic = topic.clone();
+            self.name = format!("{PREFIX}{topic}");
+        }
+        &self.name
+    }
+}
+
+fn send(producer: &FutureProducer, topic: &str, encoded: &Encoded<'_>, batch: &mut Batch<DeliveryFuture>) {
+    let mut record = FutureRecord::<str, [u8]>::to(topic)
         .payload(&**encoded.data)
         .headers(headers(encoded));
     if let Some(key) = &encoded.key {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
+use annals_core::event::{EventType, Metadata, Purpose, Visibility};
 use annals_core::port::store::limits;
 use annals_core::port::transport::Message;
 use annals_core::tag::Tag;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::attributes::{Attribute, JSON, OTHER};
 
@@ -34,15 +35,18 @@ pub fn encode(message: &Message) -> Result<Encoded<'_>, String> {
 /// As [`encode`], with what follows from other attributes where it is wanted.
 pub(super) fn encode_all(message: &Message, with_what_follows: bool) -> Result<Encoded<'_>, String> {
     let event = &message.event;
-    check(&message.topic, event)?;
+    check(message)?;
     let key = event.partition_tag().map(Tag::as_str);
     let origin = event.metadata.origin.as_ref();
     let mut values = Values(Vec::with_capacity(Attribute::COUNT));
     values.is(Attribute::SpecVersion, "1.0");
-    values.is(Attribute::Id, event.id.to_string());
+    values.is(Attribute::Id, text(event.id.as_uuid()));
     values.is(Attribute::Source, source(&event.metadata));
     values.is(Attribute::Type, event.event_type.as_str());
-    values.is(Attribute::Shape, event.version.to_string());
+    match event.version {
+        1 => values.is(Attribute::Shape, "1"),
+        version => values.is(Attribute::Shape, version.to_string()),
+    }
     let recorded = origin.map(|origin| origin.recorded.to_string());
     let occurred = event.occurred.map(|occurred| occurred.to_string());
     values.may_be(Attribute::Time, occurred.as_ref().or(recorded.as_ref()).cloned());
@@ -89,9 +93,12 @@ impl<'a> Values<'a> {
 fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata, with_what_follows: bool) {
     values.may_be(
         Attribute::Correlation,
-        metadata.correlation.map(|id| id.to_string()),
+        metadata.correlation.map(|id| text(id.as_uuid())),
     );
-    values.may_be(Attribute::Causation, metadata.causation.map(|id| id.to_string()));
+    values.may_be(
+        Attribute::Causation,
+        metadata.causation.map(|id| text(id.as_uuid())),
+    );
     values.may_be(Attribute::TraceParent, metadata.trace_parent.as_deref());
     values.may_be(Attribute::Actor, metadata.actor.as_deref());
     values.may_be(Attribute::Topic, metadata.topic.as_deref());
@@ -101,6 +108,12 @@ fn metadata<'a>(values: &mut Values<'a>, metadata: &'a Metadata, with_what_follo
         }
         values.is(Attribute::OriginPosition, origin.position.to_string());
     }
+}
+
+/// An id as text, without the machinery of formatting.
+fn text(id: Uuid) -> String {
+    let mut text = Uuid::encode_buffer();
+    id.hyphenated().encode_lower(&mut text).to_owned()
 }
 
 /// Whether the source says which service this is.
@@ -123,7 +136,12 @@ fn content_type(data: &[u8]) -> &'static str {
     }
 }
 
-fn check(topic: &str, event: &NewEvent) -> Result<(), String> {
+/// Whether a broker may take a message.
+///
+/// # Errors
+/// Why none may.
+pub(crate) fn check(message: &Message) -> Result<(), String> {
+    let Message { topic, event } = message;
     let named = !topic.is_empty() && topic.len() <= 200;
     if !named
         || !topic

@@ -17,5 +17,7 @@ pub mod fuzz;
 
 pub use attributes::{Attributes, JSON, STRUCTURED};
 pub use decode::{Incoming, Place, decode, read};
+#[cfg(feature = "kafka")]
+pub(crate) use encode::check;
 pub use encode::{Encoded, encode};
 pub use structured::structured;

@@ -97,7 +97,10 @@ fn what_follows_from_other_headers_is_not_sent() {
     message.event.metadata.service = None;
     assert_eq!(sent(&message), [true, false]);
     let line = crate::wire::structured(&full()).unwrap();
-    assert!(explicit.iter().all(|name| line.contains(name)), "a line says all: {line}");
+    assert!(
+        explicit.iter().all(|name| line.contains(name)),
+        "a line says all: {line}"
+    );
 }
 
 #[test]
@@ -113,7 +116,10 @@ fn a_time_alone_is_no_origin() {
     let origin = |headers| decode(incoming(headers, "{}")).event.metadata.origin;
     assert_eq!(origin(&headers[..5]), None);
     let found = origin(&headers).unwrap();
-    assert_eq!((found.service.as_str(), found.position), ("shop", Position::new(7)));
+    assert_eq!(
+        (found.service.as_str(), found.position),
+        ("shop", Position::new(7))
+    );
     assert_eq!(found.recorded, "2018-04-05T17:31:00Z".parse().unwrap());
 }
 
