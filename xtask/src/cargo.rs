@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
@@ -77,16 +77,17 @@ pub(crate) fn run(root: &Path, args: &[&str], variables: &[(&str, String)]) -> R
     Ok(Run { tally, failure })
 }
 
-/// Runs cargo with `args`, its complaints passing through; answers them where it ended badly.
+/// Runs cargo with `args` and variables, its complaints passing through; answers them where it ended badly.
 ///
 /// # Errors
 /// Cargo cannot be started, or what it says cannot be read.
-pub(crate) fn complaint(root: &Path, args: &[&str]) -> Result<Option<String>> {
+pub(crate) fn complaint(root: &Path, args: &[&str], variables: &[(&str, &OsStr)]) -> Result<Option<String>> {
     let shown = format!("cargo {}", args.join(" "));
     println!("   {shown}");
     let mut command = program(root, "cargo");
     let child = command
         .args(args)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();

@@ -22,6 +22,7 @@ mod ready;
 mod artifacts;
 mod debian;
 mod python;
+mod rocksdb;
 mod rabbitmq;
 mod kafka;
 mod activemq;
@@ -31,6 +32,7 @@ mod s3;
 
 pub(crate) use place::Place;
 pub(crate) use python::environment as python;
+pub(crate) use rocksdb::library as rocksdb;
 pub(crate) use table::Server;
 
 use process::Noted;

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{bench::page, cargo};
 
-mod build;
 mod list;
+mod build;
 mod measure;
 mod table;
 
@@ -42,14 +42,16 @@ pub(crate) struct Options {
 /// Annals itself cannot be built or measured, or the page cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let (machine, target) = (page::machine()?, target(options));
+    let lock = fs::read_to_string(options.root.join("bench/peers/Cargo.lock"));
+    let lock: toml::Table = lock.context("cannot read bench/peers/Cargo.lock")?.parse()?;
     let mut reasons = BTreeMap::new();
     let peers: Vec<&Peer> = options
         .peers
         .iter()
         .copied()
-        .filter(|peer| is_built(options, peer, &mut reasons))
+        .filter(|peer| is_built(options, &lock, peer, &mut reasons))
         .collect();
-    let about = about(options, &machine, &peers)?;
+    let about = about(options, &machine, &lock, &peers)?;
     let mut figures = Figures::default();
     let data = target.join("data");
     for round in 0..options.rounds {
@@ -79,8 +81,13 @@ fn target(options: &Options) -> PathBuf {
 }
 
 /// Builds a peer; notes why it could not.
-fn is_built(options: &Options, peer: &Peer, reasons: &mut BTreeMap<String, String>) -> bool {
-    match build::run(&options.root, &target(options), &peer.package()) {
+fn is_built(
+    options: &Options,
+    lock: &toml::Table,
+    peer: &Peer,
+    reasons: &mut BTreeMap<String, String>,
+) -> bool {
+    match build::run(&options.root, &target(options), lock, &peer.package()) {
         Ok(()) => true,
         Err(error) => {
             reasons.insert(peer.label.to_owned(), format!("{error:#}"));
@@ -137,10 +144,8 @@ fn measure_one(
 }
 
 /// Where and how the figures came about.
-fn about(options: &Options, machine: &str, peers: &[&Peer]) -> Result<String> {
-    let lock = fs::read_to_string(options.root.join("bench/peers/Cargo.lock"));
-    let lock: toml::Table = lock.context("cannot read bench/peers/Cargo.lock")?.parse()?;
-    let versions: Vec<String> = peers.iter().filter_map(|peer| peer.version(&lock)).collect();
+fn about(options: &Options, machine: &str, lock: &toml::Table, peers: &[&Peer]) -> Result<String> {
+    let versions: Vec<String> = peers.iter().filter_map(|peer| peer.version(lock)).collect();
     Ok(format!(
         "- machine: {machine}\n- command: `cargo xtask bench peers --rounds {} --seconds {} --events {}`\n- commit: {}\n- \
          versions: {}\n",

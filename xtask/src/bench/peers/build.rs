@@ -3,20 +3,29 @@
 //! In: its package. Out: nothing, or why it could not be built, in the words of whoever knows best: a build script that misses
 //! something on this machine before cargo, which only says that the script failed.
 
-use std::path::Path;
+use std::{ffi::OsStr, fs, path::Path};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::cargo;
+use super::list::version;
+use crate::{cargo, services};
 
 /// The workspace of the peers.
 const MANIFEST: &str = "bench/peers/Cargo.toml";
 
-/// Builds a program into a folder of its own.
+/// Builds a program into the folder `release` of `target`, and puts a library beside it that it needs and is not built here.
 ///
 /// # Errors
 /// It cannot be built; the message is the reason, in one line.
-pub(super) fn run(root: &Path, target: &Path, package: &str) -> Result<()> {
+pub(super) fn run(root: &Path, target: &Path, lock: &toml::Table, package: &str) -> Result<()> {
+    let beside = target.join("release");
+    let mut variables: Vec<(&str, &OsStr)> = Vec::new();
+    if package.ends_with("-rocksdb") {
+        match rocksdb(root, &beside, lock) {
+            Ok(()) => variables.push(("ROCKSDB_LIB_DIR", beside.as_os_str())),
+            Err(why) => println!("   RocksDB is compiled, which takes long: {why:#}"),
+        }
+    }
     let (manifest, target) = (
         root.join(MANIFEST).display().to_string(),
         target.display().to_string(),
@@ -30,10 +39,22 @@ pub(super) fn run(root: &Path, target: &Path, package: &str) -> Result<()> {
         "-p",
         package,
     ]);
-    match cargo::complaint(root, &args)? {
+    match cargo::complaint(root, &args, &variables)? {
         Some(words) => bail!("was not built: {}", reason(&words)),
         None => Ok(()),
     }
+}
+
+/// Puts RocksDB's library into a folder, of the version that the bindings are made for: it stands behind their own.
+fn rocksdb(root: &Path, folder: &Path, lock: &toml::Table) -> Result<()> {
+    let bindings = version(lock, "librocksdb-sys").context("there are no bindings to RocksDB")?;
+    let (_, wanted) = bindings.split_once('+').context("they name no RocksDB")?;
+    let library = services::rocksdb(&services::Place::of(root)?, wanted)?;
+    let here = folder.join("librocksdb.so");
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::copy(library, &here))
+        .with_context(|| format!("cannot write {}", here.display()))?;
+    Ok(())
 }
 
 /// The line that says why: what a build script cried, or else cargo's first error.

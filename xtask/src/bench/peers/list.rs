@@ -82,13 +82,15 @@ impl Peer {
 
     /// Name and version, as the lock file has them.
     pub(crate) fn version(&self, lock: &toml::Table) -> Option<String> {
-        let packages = lock.get("package")?.as_array()?;
-        let of = |package: &&toml::Value| {
-            package.get("name").and_then(toml::Value::as_str) == Some(self.crate_name)
-        };
-        let version = packages.iter().find(of)?.get("version")?.as_str()?;
-        Some(format!("{} {version}", self.crate_name))
+        Some(format!("{} {}", self.crate_name, version(lock, self.crate_name)?))
     }
+}
+
+/// The version of a package, as the lock file has it.
+pub(crate) fn version<'a>(lock: &'a toml::Table, name: &str) -> Option<&'a str> {
+    let packages = lock.get("package")?.as_array()?;
+    let of = |package: &&toml::Value| package.get("name").and_then(toml::Value::as_str) == Some(name);
+    packages.iter().find(of)?.get("version")?.as_str()
 }
 
 #[cfg(test)]

@@ -42,13 +42,16 @@ const fn step(name: &'static str, needs_full: bool) -> Step {
     Step { name, needs_full }
 }
 
-/// Runs a program; answers its rows.
+/// Runs a program, with the libraries that lie beside it; answers its rows.
 ///
 /// # Errors
 /// It cannot be started, takes too long or fails; its own last words are in the message.
 pub(super) fn run(program: &Path, args: &[&str], time_max: Duration) -> Result<Vec<(String, f64)>> {
     let mut command = Command::new(program);
     command.args(args).env_remove("RUST_BACKTRACE");
+    if let Some(beside) = program.parent() {
+        command.env("LD_LIBRARY_PATH", beside);
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
