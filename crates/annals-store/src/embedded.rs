@@ -243,6 +243,11 @@ impl EmbeddedStore {
     pub(crate) fn core(&self) -> &Core {
         &self.inner.core
     }
+
+    #[cfg(test)]
+    pub(crate) fn keeper(&self) -> Option<&Arc<Keeper>> {
+        self.inner.keeper.as_ref()
+    }
 }
 
 fn start(committer: Committer, core: Arc<Core>, seal_after: Duration) -> Result<JoinHandle<()>, OpenError> {

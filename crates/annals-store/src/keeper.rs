@@ -365,3 +365,6 @@ fn sealed(part: &Part) -> Option<Arc<SealedPart>> {
         Part::Active(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,13 @@ fn where_a_log_begins_is_not_guessed_when_the_disk_does_not_tell() {
         "{untold:?}"
     );
 }
+
+#[test]
+fn a_folder_that_cannot_be_made_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"not a folder").unwrap();
+    assert!(RealDisk.create_dir(&file).is_err());
+    assert!(RealDisk.create_dir(&file.join("a").join("b")).is_err());
+    assert_eq!(std::fs::read(&file).unwrap(), b"not a folder");
+}

@@ -476,3 +476,35 @@ async fn a_large_append_that_is_not_written_leaves_no_trace() {
         assert_eq!(tagged(&store, number).unwrap(), [event(number, 40)]);
     }
 }
+
+/// A clock that panics when it is asked.
+struct Broken;
+
+impl Clock for Broken {
+    fn now(&self) -> Timestamp {
+        panic!("as the test wants")
+    }
+}
+
+#[tokio::test]
+async fn a_writer_whose_thread_panicked_leaves_nobody_waiting() {
+    let disk = SimDisk::new(1);
+    let broken = Options {
+        clock: Arc::new(Broken),
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), broken).unwrap();
+    let lost = store.append(one(0)).await.unwrap_err();
+    assert!(matches!(lost, AppendError::Unknown(_)), "{lost}");
+    // It is refused because the writer has ended, whether that was known already when it was queued or not.
+    let behind = store.append(one(1)).await.unwrap_err();
+    assert!(
+        matches!(behind, AppendError::Closed(_) | AppendError::Unknown(_)),
+        "{behind}"
+    );
+    store.close();
+    assert!(store.stats().failed, "it must be opened anew");
+    drop(store);
+    let store = open(&disk).unwrap();
+    assert_eq!(append(&store, one(0)).unwrap().first, Position::ZERO);
+}
