@@ -239,6 +239,31 @@ fn a_failed_flush_is_told_as_unknown_and_stops_the_store() {
 }
 
 #[test]
+fn what_was_decided_before_anything_was_accepted_is_told_though_the_flush_behind_it_fails() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    let first = append(&store, one(0)).unwrap();
+    disk.fail_at(disk.operations(), Fault::FailFlush);
+    let conflicting = Append {
+        conditions: vec![Condition::TagAt {
+            tag: Tag::of("order", 0).unwrap(),
+            expected: None,
+        }],
+        ..one(1)
+    };
+    let (known, conflict) = (queued(&store, one(0)), queued(&store, conflicting));
+    let lost = queued(&store, one(2));
+    store.step();
+    assert_eq!(ready(lost).unwrap_err().kind(), ErrorKind::Unknown);
+    let known = ready(known).unwrap();
+    assert_eq!(
+        (known.duplicate, known.first, known.recorded),
+        (true, first.first, first.recorded)
+    );
+    assert_eq!(ready(conflict).unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[test]
 fn a_full_disk_is_told_and_the_store_goes_on() {
     let disk = SimDisk::new(1);
     let store = open(&disk).unwrap();

@@ -603,6 +603,38 @@ fn many_terms_make_a_file_though_there_are_few_events() {
 }
 
 #[test]
+fn a_part_becomes_a_file_with_the_frame_that_fills_its_bytes_of_the_log() {
+    const BYTES: u64 = 8 << 10;
+    let disk = SimDisk::new(1);
+    let options = Options {
+        segment_bytes_first: 1 << 20,
+        segment_bytes_max: 1 << 20,
+        index: IndexOptions {
+            part_events_max: 1_000,
+            part_bytes_max: BYTES,
+            ..IndexOptions::default()
+        },
+        ..options()
+    };
+    let store = EmbeddedStore::open_on(Arc::new(disk), dir(), options).unwrap();
+    let begun = store.stats().bytes_written;
+    let mut before = 0;
+    for group in groups(1_000) {
+        append(&store, group).unwrap();
+        let written = store.stats().bytes_written - begun;
+        if store.stats().index_files > 0 {
+            assert!(
+                before < BYTES && written >= BYTES,
+                "{before} bytes, then {written}"
+            );
+            return;
+        }
+        before = written;
+    }
+    panic!("{before} bytes of the log and no file");
+}
+
+#[test]
 fn what_is_none_of_the_index_stays_in_its_folder() {
     let (disk, groups) = filled(200);
     let foreign = folder().join("notes.txt");
