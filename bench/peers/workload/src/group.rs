@@ -3,8 +3,9 @@
 //! In: appends of many clients. Out: one transaction per group, then all answers. Positions are given out here, from 1.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
@@ -36,10 +37,22 @@ struct Job {
     reply: oneshot::Sender<Result<Outcome>>,
 }
 
-/// A thread that commits for all clients. It ends when the last handle is gone.
+/// A thread that commits for all clients. It has ended, and let its table go, when the last handle is gone.
 #[derive(Clone)]
 pub struct Group {
+    // Before the thread, which ends when there is none left.
     jobs: Sender<Job>,
+    _thread: Arc<Running>,
+}
+
+struct Running(Option<JoinHandle<()>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.0.take().is_some_and(|thread| thread.join().is_err()) {
+            eprintln!("error: the group commit panicked");
+        }
+    }
 }
 
 impl Group {
@@ -50,11 +63,12 @@ impl Group {
     pub fn start(table: impl Table, next: u64) -> Result<Self> {
         let (jobs, queue) = channel();
         let work = move || commit_all(table, next, &queue);
-        thread::Builder::new()
-            .name("group-commit".into())
-            .spawn(work)
-            .context("the system gives no thread for the group commit")?;
-        Ok(Self { jobs })
+        let thread = thread::Builder::new().name("group-commit".into()).spawn(work);
+        let thread = thread.context("the system gives no thread for the group commit")?;
+        Ok(Self {
+            jobs,
+            _thread: Arc::new(Running(Some(thread))),
+        })
     }
 
     /// Appends under a guard; answers when the group that it is in is durable.
