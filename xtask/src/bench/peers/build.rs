@@ -3,7 +3,7 @@
 //! In: its package. Out: nothing, or why it could not be built, in the words of whoever knows best: a build script that misses
 //! something on this machine before cargo, which only says that the script failed.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::{env, ffi::OsStr, fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 
@@ -12,6 +12,8 @@ use crate::{cargo, services};
 
 /// The workspace of the peers.
 const MANIFEST: &str = "bench/peers/Cargo.toml";
+/// Where RocksDB's bindings look for its library.
+const LIBRARY: &str = "ROCKSDB_LIB_DIR";
 
 /// Builds a program into the folder `release` of `target`, and puts a library beside it that it needs and is not built here.
 ///
@@ -20,9 +22,10 @@ const MANIFEST: &str = "bench/peers/Cargo.toml";
 pub(super) fn run(root: &Path, target: &Path, lock: &toml::Table, package: &str) -> Result<()> {
     let beside = target.join("release");
     let mut variables: Vec<(&str, &OsStr)> = Vec::new();
-    if package.ends_with("-rocksdb") {
+    // Whoever names a library gets that one.
+    if package.ends_with("-rocksdb") && env::var_os(LIBRARY).is_none() {
         match rocksdb(root, &beside, lock) {
-            Ok(()) => variables.push(("ROCKSDB_LIB_DIR", beside.as_os_str())),
+            Ok(()) => variables.push((LIBRARY, beside.as_os_str())),
             Err(why) => println!("   RocksDB is compiled, which takes long: {why:#}"),
         }
     }

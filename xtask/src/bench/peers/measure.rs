@@ -4,7 +4,9 @@
 //! itself, to leave a store that nobody closed.
 
 use std::{
+    env,
     io::{BufRead, BufReader, Read},
+    iter,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
     process::{Command, ExitStatus, Stdio},
@@ -50,7 +52,10 @@ pub(super) fn run(program: &Path, args: &[&str], time_max: Duration) -> Result<V
     let mut command = Command::new(program);
     command.args(args).env_remove("RUST_BACKTRACE");
     if let Some(beside) = program.parent() {
-        command.env("LD_LIBRARY_PATH", beside);
+        let given = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        let given = env::split_paths(&given).filter(|path| !path.as_os_str().is_empty());
+        let all = env::join_paths(iter::once(beside.to_owned()).chain(given));
+        command.env("LD_LIBRARY_PATH", all.context("a path of libraries has a colon")?);
     }
     command
         .stdin(Stdio::null())
