@@ -10,7 +10,8 @@
 //! that. So before anything is called damage, X is looked at once more: a witness is written only after what it
 //! vouches for.
 //!
-//! What it cannot see: rot in the very last frame of a log that was not sealed looks like a torn one.
+//! What it cannot see: rot in the very last frame of a log that was not sealed looks like a torn one; and what a glance
+//! passes over, less than 256 KiB of frames behind at least 4 MiB that became zeros.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use crate::beginning::Start;
 use crate::bug::{self, Bug};
 use crate::frame::{ALIGNMENT, Frame, FrameHeader, FrameKind};
-use crate::load::{Files, OpenError, damaged, io_failed, newer};
+use crate::load::{Files, OpenError, check_header, damaged, io_failed, newer};
 use crate::scan::{Step, Walk};
 use crate::segment::{FIRST_FRAME, Segment};
 
@@ -146,6 +147,7 @@ impl<'a> Scan<'a> {
     }
 
     fn segment(&mut self, segment: &Arc<Segment>, from: u64) -> Result<(), Refusal> {
+        check_header(segment, self.files.salt)?;
         let mut walk = Walk::new(segment.clone(), self.files.salt, from, segment.size);
         loop {
             let place = walk.place;
@@ -251,7 +253,7 @@ impl<'a> Scan<'a> {
                 FIRST_FRAME - ALIGNMENT as u64
             };
             let mut walk = Walk::new(segment.clone(), self.files.salt, from, segment.size);
-            let survey = walk.survey().map_err(io_failed("read", &segment.path))?;
+            let survey = walk.glance().map_err(io_failed("read", &segment.path))?;
             if own {
                 self.written_to = survey.written_to;
             }

@@ -1,7 +1,8 @@
 //! Loading: from a directory to segments with checked headers.
 //!
 //! In: a directory. Out: its segments in order, the log's salt, and files that were never finished; or why the log
-//! cannot be opened. Looks at headers only and changes nothing.
+//! cannot be opened. Looks at the headers of the first segment and the last one and changes nothing: the others may be many,
+//! and each frame tells by itself of which segment of which log it is. Whoever walks over a segment looks at its header.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ pub(crate) fn io_failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(
     }
 }
 
-/// The files of a log, their headers checked.
+/// The files of a log; the headers of the first and the last one were checked.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) handles: Arc<Handles>,
@@ -159,7 +160,12 @@ fn load_from(handles: &Arc<Handles>, dir: &Path, beginning: Option<Beginning>) -
             ));
         }
         let last = place + 1 == numbers.len();
-        open_segment(dir, *number, last, &mut files)?;
+        if place == 0 || last {
+            open_segment(dir, *number, last, &mut files)?;
+        } else {
+            let segment = segment_of(dir, *number, handles)?;
+            files.segments.push(Arc::new(segment));
+        }
     }
     if files.beginning.is_some() && files.segments.is_empty() {
         let expected = format!("segment {first}, where the log begins");
@@ -235,37 +241,62 @@ pub(crate) fn salvage(handles: &Arc<Handles>, dir: &Path) -> Result<Salvage, Ope
     })
 }
 
-fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Result<(), OpenError> {
+/// A segment as its file is; its header is not looked at.
+fn segment_of(dir: &Path, number: u32, handles: &Arc<Handles>) -> Result<Segment, OpenError> {
     let path = segment::path_of(dir, number);
-    let file = files
-        .handles
-        .get(number, &path)
-        .map_err(io_failed("open", &path))?;
+    let file = handles.get(number, &path).map_err(io_failed("open", &path))?;
     let size = file.size().map_err(io_failed("measure", &path))?;
-    let mut head = vec![0; FIRST_FRAME.min(size) as usize];
-    file.read_at(&mut head, 0).map_err(io_failed("read", &path))?;
-    let header = match SegmentHeader::look(&head) {
+    Ok(Segment {
+        number,
+        path,
+        size,
+        handles: handles.clone(),
+    })
+}
+
+fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Result<(), OpenError> {
+    let segment = segment_of(dir, number, &files.handles)?;
+    let look = header_of(&segment)?;
+    if last && look == HeaderLook::Blank && is_blank(&segment)? {
+        files.unfinished.push(segment.path);
+        return Ok(());
+    }
+    let is_known = !files.segments.is_empty() || files.beginning.is_some();
+    files.salt = checked(look, &segment, is_known.then_some(files.salt))?;
+    files.segments.push(Arc::new(segment));
+    Ok(())
+}
+
+/// Refuses a segment whose header is not that of this place in this log.
+pub(crate) fn check_header(segment: &Segment, salt: u64) -> Result<(), OpenError> {
+    checked(header_of(segment)?, segment, Some(salt)).map(|_| ())
+}
+
+fn header_of(segment: &Segment) -> Result<HeaderLook, OpenError> {
+    let path = &segment.path;
+    let mut head = vec![0; FIRST_FRAME.min(segment.size) as usize];
+    let file = segment.file().map_err(io_failed("open", path))?;
+    file.read_at(&mut head, 0).map_err(io_failed("read", path))?;
+    Ok(SegmentHeader::look(&head))
+}
+
+/// The salt that a header tells, if everything in it is what it should be.
+fn checked(look: HeaderLook, segment: &Segment, salt: Option<u64>) -> Result<u64, OpenError> {
+    let path = segment.path.clone();
+    let header = match look {
         HeaderLook::Header(header) => header,
         HeaderLook::Foreign(foreign) => return Err(newer(path, foreign)),
         HeaderLook::Unreleased => return Err(OpenError::UnreleasedFormat { file: path }),
         HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
-        HeaderLook::Blank if last && is_blank(number, &path, size, &files.handles)? => {
-            files.unfinished.push(path);
-            return Ok(());
-        }
         HeaderLook::Blank => {
             let expected = "a header beginning with annalog";
             return Err(damaged(path, 0, expected, "zeros before other bytes or segments"));
         }
     };
     let expected = SegmentHeader {
-        number,
-        salt: if files.segments.is_empty() && files.beginning.is_none() {
-            header.salt
-        } else {
-            files.salt
-        },
-        size,
+        number: segment.number,
+        salt: salt.unwrap_or(header.salt),
+        size: segment.size,
     };
     if header != expected {
         let found = format!(
@@ -273,31 +304,19 @@ fn open_segment(dir: &Path, number: u32, last: bool, files: &mut Files) -> Resul
             header.number, header.size, header.salt
         );
         let expected = format!(
-            "segment {number} of the file's {size} bytes, salt {:x}",
-            expected.salt
+            "segment {} of the file's {} bytes, salt {:x}",
+            expected.number, expected.size, expected.salt
         );
         return Err(damaged(path, 0, expected, found));
     }
-    files.salt = header.salt;
-    files.segments.push(Arc::new(Segment {
-        number,
-        path,
-        size,
-        handles: files.handles.clone(),
-    }));
-    Ok(())
+    Ok(header.salt)
 }
 
 /// Whether nothing was ever written to a file.
-fn is_blank(number: u32, path: &Path, size: u64, handles: &Arc<Handles>) -> Result<bool, OpenError> {
-    let segment = Segment {
-        number,
-        path: path.to_owned(),
-        size,
-        handles: handles.clone(),
-    };
-    let survey = Walk::new(Arc::new(segment), 0, 0, size).survey();
-    Ok(survey.map_err(io_failed("read", path))?.written_to.is_none())
+fn is_blank(segment: &Segment) -> Result<bool, OpenError> {
+    let survey = Walk::new(Arc::new(segment.clone()), 0, 0, segment.size).survey();
+    let survey = survey.map_err(io_failed("read", &segment.path))?;
+    Ok(survey.written_to.is_none())
 }
 
 /// The refusal of what a newer build wrote.

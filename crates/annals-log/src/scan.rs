@@ -28,6 +28,10 @@ const COLD: Duration = Duration::from_micros(150);
 const HINT_BYTES: u64 = 4 << 20;
 /// How much is read at once where mostly zeros are expected, in bytes.
 const SURVEY_BYTES: usize = 256 << 10;
+/// Behind so many bytes of zeros a glance reads no longer everything.
+const ZEROS_BELIEVED: u64 = 4 << 20;
+/// From there on it reads the first block of every so many bytes.
+const GLANCE_BYTES: usize = 256 << 10;
 /// How much is read first to find the frame that holds a byte.
 const BACKWARD_BYTES: u64 = 4 << 10;
 
@@ -213,17 +217,37 @@ impl Walk {
     /// What lies from the place where the walk stands to its end: most of it zeros, which are passed over fast.
     pub(crate) fn survey(&mut self) -> io::Result<Survey> {
         let mut survey = Survey::default();
+        self.look_through(self.place, u64::MAX, &mut survey)?;
+        Ok(survey)
+    }
+
+    /// As [`Walk::survey`], at the price of a few reads however long the rest of the segment is. Behind 4 MiB of zeros only
+    /// a block of every 256 KiB is read; where one is not zero, so is everything. Frames lie back to back, so what can be
+    /// passed over there is a stretch of them of less than 256 KiB behind zeros of 4 MiB or more.
+    pub(crate) fn glance(&mut self) -> io::Result<Survey> {
+        let mut survey = Survey::default();
+        let reached = self.look_through(self.place, ZEROS_BELIEVED, &mut survey)?;
+        if self.is_written_behind(reached)? {
+            self.look_through(reached, u64::MAX, &mut survey)?;
+        }
+        Ok(survey)
+    }
+
+    /// Looks at everything from a place on, until so many bytes of zeros came one after the other; says how far it came.
+    fn look_through(&mut self, mut at: u64, zeros_max: u64, survey: &mut Survey) -> io::Result<u64> {
         let file = self.segment.file()?;
-        let mut at = self.place;
         let mut buffer = vec![0; SURVEY_BYTES.min(self.to.saturating_sub(at) as usize)];
-        while at < self.to {
+        let mut zeros = 0;
+        while at < self.to && zeros < zeros_max {
             let size = (SURVEY_BYTES as u64).min(self.to - at) as usize;
             let read = file.read_at(&mut buffer[..size], at)?;
             let piece = &buffer[..read];
             if piece.is_empty() {
                 break;
             }
+            zeros += read as u64;
             if let Some(end) = written_end(piece) {
+                zeros = (read - end) as u64;
                 survey.written_to = Some(at + end as u64);
                 if survey.beyond.is_none() {
                     survey.beyond = self.first_frame(piece, at)?;
@@ -231,7 +255,23 @@ impl Walk {
             }
             at += read as u64;
         }
-        Ok(survey)
+        Ok(at)
+    }
+
+    /// Whether any of the blocks is not zero that a glance reads behind a place.
+    fn is_written_behind(&self, place: u64) -> io::Result<bool> {
+        let file = self.segment.file()?;
+        let places = || (place..self.to).step_by(GLANCE_BYTES);
+        places().for_each(|at| file.hint(at, BLOCK as u64));
+        let mut block = [0; BLOCK];
+        for at in places() {
+            let size = (BLOCK as u64).min(self.to - at) as usize;
+            let read = file.read_at(&mut block[..size], at)?;
+            if !is_blank(&block[..read]) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The first valid frame that begins in a piece, and after the place where the walk stands.

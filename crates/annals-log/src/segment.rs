@@ -43,7 +43,7 @@ pub(crate) const HEADER_BYTES: usize = 64;
 const ENDING: &str = ".seg";
 const UNFINISHED_ENDING: &str = ".seg.tmp";
 
-/// A segment whose header was checked. Its file is opened when it is read.
+/// A segment. Its file is opened when it is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) number: u32,

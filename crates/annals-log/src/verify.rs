@@ -12,7 +12,7 @@ use crate::damage::Damage;
 use crate::disk::Disk;
 use crate::frame::{Frame, FrameHeader, FrameKind};
 use crate::handles::Handles;
-use crate::load::{OpenError, Salvage, salvage};
+use crate::load::{OpenError, Salvage, check_header, salvage};
 use crate::place::Place;
 use crate::reader::{ReadError, Reader, Shared};
 use crate::scan::{Step, Walk};
@@ -161,7 +161,7 @@ impl<'a> Check<'a> {
         };
         while from.segment <= end.segment {
             if from.at == FIRST_FRAME {
-                self.margin(from.segment)?;
+                self.head(from.segment)?;
             }
             let known = self.report.damage.len();
             let newest_but_one = from.segment + 1 == end.segment;
@@ -179,11 +179,25 @@ impl<'a> Check<'a> {
         Ok(self.report)
     }
 
-    /// Between a segment's header and its first frame there are zeros.
-    fn margin(&mut self, number: u32) -> Result<(), ReadError> {
+    /// What is before the first frame of a segment: its header, then zeros.
+    fn head(&mut self, number: u32) -> Result<(), ReadError> {
         let Some(segment) = self.reader.segment(number) else {
             return Ok(());
         };
+        match check_header(&segment, self.reader.salt()) {
+            Ok(()) => {}
+            Err(OpenError::Damaged(damage)) => self.report.damage.push(damage),
+            Err(OpenError::Io { path, source, .. }) => {
+                let (file, at) = (path, 0);
+                return Err(ReadError::Io { file, at, source });
+            }
+            Err(other) => self.report.damage.push(Damage {
+                file: segment.path.clone(),
+                at: 0,
+                expected: "the header of a segment of this build".into(),
+                found: other.to_string(),
+            }),
+        }
         let mut bytes = [0; (FIRST_FRAME - HEADER_BYTES as u64) as usize];
         let read = segment
             .file()

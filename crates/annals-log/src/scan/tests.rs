@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{HINT_BYTES, PIECE_BYTES, SURVEY_BYTES, Step, Walk, room_for, untold};
+use super::{
+    BLOCK, GLANCE_BYTES, HINT_BYTES, PIECE_BYTES, SURVEY_BYTES, Step, Survey, Walk, ZEROS_BELIEVED, room_for,
+    untold,
+};
 use crate::batch::Batch;
 use crate::disk::sim::SimDisk;
 use crate::disk::{Access, Disk};
@@ -213,6 +216,44 @@ fn a_survey_tells_the_first_frame_and_the_last_byte_of_all_it_read() {
     disk.open(&path, Access::Write).unwrap().truncate(last).unwrap();
     let survey = walk.survey().unwrap();
     assert!(survey.written_to.unwrap() <= last);
+}
+
+/// A log of 6 MiB of short frames, of which these bytes alone did not become zeros.
+fn hollow(kept: std::ops::Range<u64>) -> Log {
+    let sizes: Vec<&[usize]> = vec![&[1_000]; 6_000];
+    let (disk, log, _) = filled(16 << 20, &sizes);
+    let path = crate::segment::path_of(Path::new("log"), 0);
+    let file = disk.open(&path, Access::Write).unwrap();
+    for range in [FIRST_FRAME..kept.start, kept.end..log.reader.end().at] {
+        let zeros = vec![0; range.end.saturating_sub(range.start) as usize];
+        file.write_at(&zeros, range.start).unwrap();
+    }
+    log
+}
+
+#[test]
+fn a_glance_sees_what_a_survey_sees_but_for_a_short_stretch_behind_many_zeros() {
+    let found = |kept| {
+        let log = hollow(kept);
+        let told = |one: Survey| (one.beyond.map(|frame| frame.number), one.written_to);
+        let survey = told(walk(&log).survey().unwrap());
+        assert!(survey.0.is_some() && survey.1.is_some(), "{survey:?}");
+        (told(walk(&log).glance().unwrap()), survey)
+    };
+    let (block, every) = (BLOCK as u64, GLANCE_BYTES as u64);
+    let looked_at = FIRST_FRAME + ZEROS_BELIEVED + every;
+    let long = looked_at + block..looked_at + block + every;
+    let few_zeros = looked_at - every - 4 * block..looked_at - every;
+    for kept in [
+        long.clone(),
+        few_zeros,
+        FIRST_FRAME + 10_000..FIRST_FRAME + 20_000,
+    ] {
+        let (glance, survey) = found(kept.clone());
+        assert_eq!(glance, survey, "{kept:?}");
+    }
+    let short = long.start..long.end - 2 * block;
+    assert_eq!(found(short).0, (None, None));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use annals_core::tag::Tag;
 use annals_core::time::{Clock, Timestamp};
 use annals_store::disk::Disk;
 use annals_store::disk::sim::{Fault, SimDisk, Survival};
-use annals_store::{EmbeddedStore, OpenError, Options, WriterThread, verify_on};
+use annals_store::{EmbeddedStore, IndexOptions, OpenError, Options, WriterThread, verify_on};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -299,6 +299,51 @@ fn a_full_disk_is_told_and_the_store_goes_on() {
         "its id is free"
     );
     assert_eq!(store.verify().unwrap().findings, []);
+}
+
+/// Opening looks at the header of a segment only where it reads its frames; each frame tells where it belongs.
+#[test]
+fn a_broken_header_of_an_old_segment_is_told_by_verify_and_hinders_nobody() {
+    let disk = SimDisk::new(1);
+    let open = || {
+        let index = IndexOptions {
+            part_events_max: 12,
+            ..IndexOptions::default()
+        };
+        let options = Options {
+            segment_bytes_max: 16 << 10,
+            index,
+            ..options()
+        };
+        EmbeddedStore::open_on(Arc::new(disk.clone()), dir(), options).unwrap()
+    };
+    let store = open();
+    for number in 0..200 {
+        append(&store, one(number)).unwrap();
+    }
+    drop(store);
+    let broken = dir().join("0000000001.seg");
+    assert!(disk.content(&dir().join("0000000003.seg")).is_some());
+    assert!(disk.rot(&broken, 24, 4));
+    let store = open();
+    for number in 0..200 {
+        assert_eq!(tagged(&store, number).unwrap(), [event(number, 300)]);
+    }
+    let findings = store.verify().unwrap().findings;
+    assert!(
+        matches!(&findings[..], [one] if one.to_string().contains("0000000001.seg at byte 0")),
+        "{findings:?}"
+    );
+    drop(store);
+    // Without index files everything is read.
+    for name in disk.list(&dir().join("index")).unwrap() {
+        disk.remove(&dir().join("index").join(name)).unwrap();
+    }
+    let refused = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir()).unwrap_err();
+    assert!(
+        refused.to_string().contains("0000000001.seg at byte 0"),
+        "{refused}"
+    );
 }
 
 #[test]
