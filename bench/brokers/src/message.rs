@@ -60,6 +60,13 @@ pub(crate) struct Bare {
     pub(crate) data: Bytes,
 }
 
+impl Bare {
+    /// The attributes that annals sends where the protocol has a place of its own for the key.
+    pub(crate) fn beside_key(&self) -> impl Iterator<Item = &(&'static str, String)> {
+        self.attributes.iter().filter(|(name, _)| *name != "partitionkey")
+    }
+}
+
 /// So many events, as the sending service records them.
 pub(crate) fn events(world: &World, count: u64) -> Result<Vec<NewEvent>> {
     (0..count).map(|number| event(world, number)).collect()

@@ -185,7 +185,7 @@ fn sections(message: &message::Bare) -> Message<Data> {
         .group_id(message.key.clone())
         .build();
     let mut attributes = OrderedMap::new();
-    for (name, value) in &message.attributes {
+    for (name, value) in message.beside_key() {
         attributes.insert(format!("cloudEvents_{name}"), SimpleValue::String(value.clone()));
     }
     Message::builder()

@@ -146,7 +146,7 @@ impl Publish for Publisher {
     async fn send(&mut self, message: &message::Bare) -> Result<()> {
         self.delivered(Kafka::WINDOW - 1).await?;
         let mut headers = OwnedHeaders::new_with_capacity(message.attributes.len() + 1);
-        for (name, value) in &message.attributes {
+        for (name, value) in message.beside_key() {
             headers = headers.insert(Header {
                 key: &format!("ce_{name}"),
                 value: Some(value),

@@ -25,7 +25,7 @@ pub(super) fn sections(message: &OurMessage, encoded: &Encoded<'_>) -> Message<D
         .group_id(encoded.key.map(str::to_owned))
         .build();
     let mut attributes = OrderedMap::new();
-    for (name, value) in &encoded.attributes {
+    for (name, value) in encoded.beside_key() {
         attributes.insert(format!("{PREFIX}{name}"), SimpleValue::String(value.to_string()));
     }
     Message::builder()

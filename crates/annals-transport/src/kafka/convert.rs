@@ -16,7 +16,7 @@ const CONTENT_TYPE: &str = "content-type";
 pub(super) fn headers(encoded: &Encoded<'_>) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(encoded.attributes.len() + 1);
     let mut key = String::from(PREFIX);
-    for (name, value) in &encoded.attributes {
+    for (name, value) in encoded.beside_key() {
         key.truncate(PREFIX.len());
         key.push_str(name);
         headers = headers.insert(Header {

@@ -173,7 +173,7 @@ fn from_attributes(
         Some("private") => Visibility::Private,
         _ => Visibility::Public,
     };
-    let ours = found.get(Attribute::Shape).is_some();
+    let ours = found.get(Attribute::Shape).is_some() || found.get(Attribute::OriginPosition).is_some();
     let occurred = if ours {
         Attribute::Occurred
     } else {

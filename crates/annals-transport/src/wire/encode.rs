@@ -24,6 +24,14 @@ pub struct Encoded<'a> {
     pub data: &'a Bytes,
 }
 
+impl Encoded<'_> {
+    /// The attributes for a protocol that has a place of its own for the key; `partitionkey` would say it once more.
+    pub fn beside_key(&self) -> impl Iterator<Item = &(&'static str, Cow<'_, str>)> {
+        let key = Attribute::PartitionKey.name();
+        self.attributes.iter().filter(move |(name, _)| *name != key)
+    }
+}
+
 /// Encodes a message in binary mode. What follows from other attributes is left out: every header costs whoever reads it.
 ///
 /// # Errors
@@ -44,6 +52,8 @@ pub(super) fn encode_all(message: &Message, with_what_follows: bool) -> Result<E
     values.is(Attribute::Source, source(&event.metadata));
     values.is(Attribute::Type, event.event_type.as_str());
     match event.version {
+        // Where it was recorded is said by nobody else, so this is an event of ours, and one without a version is of the first.
+        1 if origin.is_some() && !with_what_follows => {}
         1 => values.is(Attribute::Shape, "1"),
         version => values.is(Attribute::Shape, version.to_string()),
     }

@@ -82,25 +82,64 @@ fn what_is_encoded_is_decoded_to_the_same() {
 
 #[test]
 fn what_follows_from_other_headers_is_not_sent() {
-    let explicit = ["originservice", "originrecorded"];
+    let explicit = ["originservice", "originrecorded", "dataversion"];
     let sent = |message: &Message| {
         let encoded = encode(message).unwrap();
         assert_eq!(again(message, "ce_"), *message);
         explicit.map(|name| encoded.attributes.iter().any(|(sent, _)| *sent == name))
     };
     let mut message = full();
-    assert_eq!(sent(&message), [false, true], "the time is when it happened");
+    assert_eq!(
+        sent(&message),
+        [false, true, true],
+        "the time is when it happened"
+    );
     message.event.occurred = None;
-    assert_eq!(sent(&message), [false, false]);
+    assert_eq!(sent(&message), [false, false, true]);
+    message.event.version = 1;
+    assert_eq!(sent(&message), [false, false, false]);
     message.event.metadata.service = Some("payments".into());
-    assert_eq!(sent(&message), [true, false], "another service recorded it");
+    assert_eq!(
+        sent(&message),
+        [true, false, false],
+        "another service recorded it"
+    );
     message.event.metadata.service = None;
-    assert_eq!(sent(&message), [true, false]);
+    assert_eq!(sent(&message), [true, false, false]);
+    message.event.metadata.origin = None;
+    assert_eq!(
+        sent(&message),
+        [false, false, true],
+        "nothing else says that it is ours"
+    );
     let line = crate::wire::structured(&full()).unwrap();
     assert!(
         explicit.iter().all(|name| line.contains(name)),
         "a line says all: {line}"
     );
+}
+
+#[test]
+fn the_key_is_read_from_where_the_protocol_keeps_it() {
+    let message = full();
+    let encoded = encode(&message).unwrap();
+    let names: Vec<&str> = encoded.beside_key().map(|(name, _)| *name).collect();
+    assert_eq!(names.len() + 1, encoded.attributes.len());
+    assert!(!names.contains(&"partitionkey") && names.contains(&"subject"));
+    let mut one_tag = message;
+    one_tag.event.tags.truncate(1);
+    let encoded = encode(&one_tag).unwrap();
+    let headers = encoded.beside_key().filter(|(name, _)| *name != "subject");
+    let headers = headers.map(|(name, value)| (format!("ce_{name}"), value.as_ref().into()));
+    let read = decode(Incoming {
+        topic: one_tag.topic.clone(),
+        attributes: Attributes::among(headers, &["ce_"]),
+        content_type: Some(encoded.content_type.into()),
+        key: encoded.key.map(Into::into),
+        place: Place::Unknown,
+        data: encoded.data.clone(),
+    });
+    assert_eq!(read, one_tag);
 }
 
 #[test]
