@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 /// The service that takes in.
 pub(crate) const RECEIVER: &str = "receiver";
 /// Events appended at once; as many as the durable inbox copies at once, at most.
-pub(crate) const BATCH_MAX: usize = 512;
+pub(crate) const BATCH_MAX: usize = 2_048;
 
 /// Where annals finds the broker and keeps its folders.
 pub(crate) struct Ours {

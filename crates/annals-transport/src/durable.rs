@@ -30,7 +30,7 @@ use uuid::Uuid;
 use crate::embedded::EmbeddedBroker;
 
 /// Deliveries copied in one commit, at most.
-const BATCH_MAX: usize = 512;
+const BATCH_MAX: usize = 2_048;
 /// Batches that wait to be copied, and batches that wait to be settled.
 const WAITING_MAX: usize = 1;
 /// The first and the longest pause after a failure; each is twice the one before.

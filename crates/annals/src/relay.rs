@@ -3,10 +3,13 @@
 //! Messages leave in the order of the log, several batches on their way at once. A message whose fate is unknown is sent
 //! again with the same id, and then whatever was on its way behind it; a refused one is noted and left behind, since it
 //! would be refused for ever. The checkpoint trails what was published: a crash in between sends a few again, which the
-//! other side recognises by id.
+//! other side recognises by id. So it is noted now and then, not for every batch: a note is a flush, and where the broker
+//! keeps its own log on the same disk, it waits for that.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::bug::is_planted;
 use annals_core::event::{NewEvent, Origin, RecordedEvent, Visibility};
@@ -18,6 +21,7 @@ use annals_core::position::Position;
 use annals_core::query::Query;
 use futures_util::future::join_all;
 use smol_str::SmolStr;
+use tokio::time::{Sleep, sleep};
 
 use crate::bug::Bug;
 use crate::ground::hub::{Hub, Tries};
@@ -31,6 +35,8 @@ const BATCHES_MAX: usize = 64;
 const BATCH_PART: usize = 8;
 /// Events of a batch, at least: with fewer, every message would cost a round of its own.
 const BATCH_MIN: usize = 32;
+/// From a note to the next, at least.
+const NOTE_EVERY: Duration = Duration::from_millis(10);
 /// The mark space of messages that a broker refused for good.
 pub const RELAY_REFUSED: &str = "relay_refused";
 
@@ -62,6 +68,7 @@ async fn follow(hub: &Hub, transport: &dyn Transport, progress: &Progress) -> Re
             () = stop.wait() => return outbox.drain().await,
             outcomes = first(&mut outbox.way) => outbox.settle(outcomes).await,
             noted = written(&mut outbox.note), if outbox.note.is_some() => outbox.noted(noted)?,
+            () = rested(&mut outbox.rest), if outbox.due.is_some() => outbox.rest = None,
             page = next(&mut follow, &mut ahead), if has_room => {
                 let page = page.map_err(|error| error.to_string())?;
                 let (handed, read) = tokio::join!(outbox.hand_over(page), read_ahead(&mut follow));
@@ -108,6 +115,14 @@ async fn written(note: &mut Option<Note<'_>>) -> Result<(), String> {
     }
 }
 
+/// Waits until the next note may be written; never, if it may already.
+async fn rested(rest: &mut Option<Pin<Box<Sleep>>>) {
+    match rest {
+        Some(rest) => rest.await,
+        None => std::future::pending().await,
+    }
+}
+
 type Note<'a> = BoxFuture<'a, Result<(), String>>;
 
 /// A batch on its way.
@@ -148,6 +163,8 @@ struct Outbox<'a> {
     due: Option<Due>,
     /// Being written, while more is on its way.
     note: Option<Note<'a>>,
+    /// Until the next note may be written.
+    rest: Option<Pin<Box<Sleep>>>,
     /// Messages that left and are not noted.
     open: usize,
 }
@@ -161,6 +178,7 @@ impl<'a> Outbox<'a> {
             way: VecDeque::new(),
             due: None,
             note: None,
+            rest: None,
             open: 0,
         }
     }
@@ -231,13 +249,14 @@ impl<'a> Outbox<'a> {
         due.count += arrived.count;
     }
 
-    /// Begins to write what is due, if no other note is being written.
+    /// Begins to write what is due, if no other note is being written or was just now.
     fn note_what_is_due(&mut self) {
-        if self.note.is_some() {
+        if self.note.is_some() || self.rest.is_some() {
             return;
         }
         let (hub, progress) = (self.hub, self.progress);
         self.note = self.due.take().map(|due| {
+            self.rest = Some(Box::pin(sleep(NOTE_EVERY)));
             self.open = self.open.saturating_sub(due.count);
             Box::pin(noting(hub, progress, due)) as Note<'a>
         });
@@ -266,7 +285,7 @@ impl<'a> Outbox<'a> {
             self.is_due(arrived);
         }
         written(&mut self.note).await?;
-        self.note = None;
+        (self.note, self.rest) = (None, None);
         self.note_what_is_due();
         written(&mut self.note).await
     }

@@ -33,6 +33,9 @@ use crate::link::DEADLINE;
 /// Who leaves a group waits for the broker no longer than this.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// A bundle of so many bytes of content takes no more records: who copies it has it in memory several times.
+const BUNDLE_BYTES: usize = 4 << 20;
+
 /// Records that a batch has room for before it grows.
 const ROOM: usize = 128;
 
@@ -282,14 +285,16 @@ impl GroupConsumer {
         // A full bundle mostly follows a full one.
         let mut messages = Vec::with_capacity(self.room.min(max));
         let mut stretches: Vec<Stretch> = Vec::new();
+        let mut bytes = 0;
         loop {
             let (topic, offset) = (self.topic(&record), record.offset());
             match stretches.iter_mut().rfind(|one| one.partition == self.last.0) {
                 Some(stretch) => stretch.extend(offset),
                 None => stretches.push(self.watching.begin(&self.last.0, offset)),
             }
+            bytes += record.payload().map_or(0, <[u8]>::len);
             messages.push(message(&record, topic));
-            if messages.len() == max {
+            if messages.len() == max || bytes >= BUNDLE_BYTES {
                 break;
             }
             match records.next().now_or_never() {
