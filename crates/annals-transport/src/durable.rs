@@ -24,7 +24,7 @@ use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::embedded::EmbeddedBroker;
@@ -228,55 +228,64 @@ fn trouble_of(ended: String) -> Option<String> {
 /// Copies until the subscription ends, and says why it did; nothing if it was only quiet.
 ///
 /// Receiving, copying and settling go on side by side, each in the order of what came: a disk that flushes keeps no
-/// message from arriving, and a broker that settles keeps none from being copied.
+/// message from arriving, and a broker that settles keeps none from being copied. All on one thread: what was received
+/// is still in its caches when it is copied, and goes back to the memory that it came from.
 async fn copy_all(
-    shared: &Arc<Shared>,
+    shared: &Shared,
     subscribe: &Subscribe,
     consumer: &mut dyn Consumer,
     copied: &mut usize,
 ) -> String {
-    let mut silence = Silence::default();
     let (received, receiving) = mpsc::channel(WAITING_MAX);
     let (kept, keeping) = mpsc::channel(WAITING_MAX);
-    // They end with it; what they have in hand comes again.
-    let mut stages = JoinSet::new();
-    stages.spawn(keep_all(Arc::clone(shared), receiving, kept));
-    stages.spawn(settle_all(keeping));
+    // What they have in hand when one of them ends comes again.
+    tokio::select! {
+        biased;
+        ended = settle_all(keeping) => ended,
+        ended = keep_all(shared, receiving, kept) => ended,
+        ended = receive_all(shared, subscribe, consumer, received, copied) => ended,
+    }
+}
+
+/// Receives until the subscription ends, and says why it did; nothing if it was only quiet.
+async fn receive_all(
+    shared: &Shared,
+    subscribe: &Subscribe,
+    consumer: &mut dyn Consumer,
+    received: mpsc::Sender<Bundle>,
+    copied: &mut usize,
+) -> String {
+    let mut silence = Silence::default();
     loop {
-        let next = tokio::time::timeout(QUIET_LOOK, consumer.next_bundle(BATCH_MAX));
-        let bundle = tokio::select! {
-            biased;
-            Some(ended) = stages.join_next() => return ended.unwrap_or_else(|error| error.to_string()),
-            next = next => match next {
-                Ok(Ok(bundle)) => bundle,
-                Ok(Err(error)) => return error.to_string(),
-                Err(_quiet) => {
-                    let (group, topics) = (subscribe.group.clone(), subscribe.topics.clone());
-                    if silence.is_suspicious(shared.remote.backlog(group, topics).await) {
-                        metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
-                        return String::new();
-                    }
-                    continue;
+        let bundle = match tokio::time::timeout(QUIET_LOOK, consumer.next_bundle(BATCH_MAX)).await {
+            Ok(Ok(bundle)) => bundle,
+            Ok(Err(error)) => return error.to_string(),
+            Err(_quiet) => {
+                let (group, topics) = (subscribe.group.clone(), subscribe.topics.clone());
+                if silence.is_suspicious(shared.remote.backlog(group, topics).await) {
+                    metrics::counter!("annals_inbox_subscriptions_rebuilt_total").increment(1);
+                    return String::new();
                 }
-            },
+                continue;
+            }
         };
         silence = Silence::default();
         *copied += bundle.messages.len();
-        // An error means that a stage has ended; it says why.
+        // An error means that the copying has ended; it says why.
         drop(received.send(bundle).await);
     }
 }
 
 /// Copies what was received, and hands on what is to be settled; ends with whoever gets that.
 async fn keep_all(
-    shared: Arc<Shared>,
+    shared: &Shared,
     mut receiving: mpsc::Receiver<Bundle>,
     kept: mpsc::Sender<SettleBundle>,
 ) -> String {
     while let Some(Bundle { messages, settle }) = receiving.recv().await {
         let count = messages.len();
         let before = shared.copy.end();
-        keep(&shared, messages).await;
+        keep(shared, messages).await;
         let fresh = shared.copy.end().get().saturating_sub(before.get());
         let again = (count as u64).saturating_sub(fresh);
         metrics::counter!("annals_inbox_duplicates_total").increment(again);
