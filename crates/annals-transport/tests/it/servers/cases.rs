@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::kit::{
-    DEADLINE, QUIET, TOPIC, apart, assert_in_order, declare, done, embedded, fresh, join, message, number,
-    number_of, numbered, open, publish, take, take_and_settle, url,
+    DEADLINE, QUIET, TOPIC, apart, assert_in_order, declare, done, embedded, fresh, join, message,
+    next_bundle, number, number_of, numbered, open, publish, settle_bundle, take, take_and_settle, url,
 };
 
 /// What is published is delivered: byte for byte, with everything it carries, in order per key.
@@ -58,6 +58,39 @@ pub(super) async fn round_trip(server: &str) {
         sent.iter().map(|message| (number_of(message), message)).collect();
     for message in &taken {
         assert_eq!(&message, &expected[&number_of(message)]);
+    }
+}
+
+/// Bundles bring everything in order; what is settled in one does not come again, and what is not does.
+pub(super) async fn bundles(server: &str) {
+    let transport = open(server, "bundles");
+    declare(&*transport, "one").await;
+    publish(&*transport, numbered(0..300)).await;
+    let mut consumer = join(&*transport, "one").await;
+    let (mut came, mut missing) = (Vec::new(), (0..300).collect::<BTreeSet<u64>>());
+    while missing.len() > 200 {
+        let bundle = next_bundle(&mut *consumer).await;
+        bundle.messages.iter().for_each(|message| {
+            missing.remove(&number_of(message));
+        });
+        came.extend(bundle.messages);
+        settle_bundle(bundle.settle).await;
+    }
+    let lost = next_bundle(&mut *consumer).await;
+    came.extend(lost.messages);
+    assert_in_order(&came);
+    // What is settled is on its way before the consumer goes.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    drop(lost.settle);
+    drop(consumer);
+    let mut consumer = join(&*transport, "one").await;
+    while !missing.is_empty() {
+        let bundle = next_bundle(&mut *consumer).await;
+        for message in &bundle.messages {
+            let number = number_of(message);
+            assert!(missing.remove(&number), "{number} was settled and came again");
+        }
+        settle_bundle(bundle.settle).await;
     }
 }
 

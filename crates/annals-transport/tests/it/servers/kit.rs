@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use annals_core::event::{EventType, Metadata, NewEvent, Purpose, Visibility};
 use annals_core::id::EventId;
 use annals_core::port::transport::{
-    Consumer, Delivery, Message, Published, Settlement, Start, Subscribe, Transport,
+    Bundle, Consumer, Delivery, Message, Published, SettleBundle, Settlement, Start, Subscribe, Transport,
 };
 use annals_core::tag::Tag;
 use annals_core::time::SystemClock;
@@ -211,6 +211,26 @@ pub(super) async fn take(consumer: &mut dyn Consumer, count: usize) -> Vec<Deliv
         taken.extend(next.expect("the subscription stands"));
     }
     taken
+}
+
+pub(super) async fn next_bundle(consumer: &mut dyn Consumer) -> Bundle {
+    let next = timeout(DEADLINE, consumer.next_bundle(30)).await;
+    let bundle = next.expect("a bundle comes").expect("the subscription stands");
+    assert!((1..=30).contains(&bundle.messages.len()));
+    bundle
+}
+
+/// Settles all of a bundle as done.
+pub(super) async fn settle_bundle(bundle: SettleBundle) {
+    match bundle {
+        SettleBundle::Whole(whole) => timeout(DEADLINE, whole.done()).await.unwrap().unwrap(),
+        SettleBundle::OneByOne(settles) => {
+            for settle in settles {
+                let settling = settle.settle(Settlement::Done, None);
+                timeout(DEADLINE, settling).await.unwrap().unwrap();
+            }
+        }
+    }
 }
 
 pub(super) async fn done(deliveries: Vec<Delivery>) {

@@ -31,7 +31,7 @@ macro_rules! on_server {
             const SERVER: &str = stringify!($server);
 
             on_server! { @cases $mark $own [
-                cases::round_trip cases::several_on_their_way cases::groups cases::unsettled cases::retry cases::nobody_there
+                cases::round_trip cases::bundles cases::several_on_their_way cases::groups cases::unsettled cases::retry cases::nobody_there
                 cases::refused cases::topology cases::broadcast cases::two_of_a_group cases::published_twice cases::out_of_turn
                 cases::backlog cases::replay cases::exact_dedupe cases::parking cases::every_topic waiting::waiting
                 killed::killed
