@@ -1,4 +1,4 @@
-//! Loading: from a directory to segments with checked headers.
+//! Loading: from a directory to the segments of a log.
 //!
 //! In: a directory. Out: its segments in order, the log's salt, and files that were never finished; or why the log
 //! cannot be opened. Looks at the headers of the first segment and the last one and changes nothing: the others may be many,

@@ -90,7 +90,7 @@ pub fn open_read_only(
 }
 
 impl Opening {
-    /// Begins to open a log: looks at its directory and the headers of its segments.
+    /// Begins to open a log: looks at its directory and the headers of its first segment and its last one.
     ///
     /// # Errors
     /// [`OpenError`], never [`OpenError::Locked`]; nothing was changed.
