@@ -1,6 +1,8 @@
 //! Walks through frames: one memory for all of them, from any byte on, over borders of pieces and segments.
 
+use std::ops::Range;
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 
 use super::{
@@ -218,22 +220,23 @@ fn a_survey_tells_the_first_frame_and_the_last_byte_of_all_it_read() {
     assert!(survey.written_to.unwrap() <= last);
 }
 
-/// A log of 6 MiB of short frames, of which these bytes alone did not become zeros.
-fn hollow(kept: std::ops::Range<u64>) -> Log {
+/// A log of 6 MiB of short frames, of which these stretches alone did not become zeros.
+fn hollow(kept: &[Range<u64>]) -> Log {
     let sizes: Vec<&[usize]> = vec![&[1_000]; 6_000];
     let (disk, log, _) = filled(16 << 20, &sizes);
     let path = crate::segment::path_of(Path::new("log"), 0);
     let file = disk.open(&path, Access::Write).unwrap();
-    for range in [FIRST_FRAME..kept.start, kept.end..log.reader.end().at] {
-        let zeros = vec![0; range.end.saturating_sub(range.start) as usize];
-        file.write_at(&zeros, range.start).unwrap();
+    let ends = [FIRST_FRAME].into_iter().chain(kept.iter().map(|one| one.end));
+    let starts = kept.iter().map(|one| one.start).chain([log.reader.end().at]);
+    for (from, to) in ends.zip(starts) {
+        file.write_at(&vec![0; (to - from) as usize], from).unwrap();
     }
     log
 }
 
 #[test]
 fn a_glance_sees_what_a_survey_sees_but_for_a_short_stretch_behind_many_zeros() {
-    let found = |kept| {
+    let found = |kept: &[Range<u64>]| {
         let log = hollow(kept);
         let told = |one: Survey| (one.beyond.map(|frame| frame.number), one.written_to);
         let survey = told(walk(&log).survey().unwrap());
@@ -244,16 +247,17 @@ fn a_glance_sees_what_a_survey_sees_but_for_a_short_stretch_behind_many_zeros() 
     let looked_at = FIRST_FRAME + ZEROS_BELIEVED + every;
     let long = looked_at + block..looked_at + block + every;
     let few_zeros = looked_at - every - 4 * block..looked_at - every;
-    for kept in [
-        long.clone(),
-        few_zeros,
-        FIRST_FRAME + 10_000..FIRST_FRAME + 20_000,
-    ] {
-        let (glance, survey) = found(kept.clone());
+    let near = FIRST_FRAME + 10_000..FIRST_FRAME + 20_000;
+    for kept in [long.clone(), few_zeros, near] {
+        let (glance, survey) = found(slice::from_ref(&kept));
         assert_eq!(glance, survey, "{kept:?}");
     }
     let short = long.start..long.end - 2 * block;
-    assert_eq!(found(short).0, (None, None));
+    assert_eq!(found(slice::from_ref(&short)).0, (None, None));
+    // Zeros are counted from the last byte that is none.
+    let middle = FIRST_FRAME + ZEROS_BELIEVED / 2;
+    let (glance, survey) = found(&[middle..middle + block, short]);
+    assert_eq!(glance, survey);
 }
 
 #[test]
