@@ -15,8 +15,10 @@ pub struct Faults {
     pub slow_appends: u64,
     /// A store does not answer a read.
     pub failed_reads: u64,
-    /// A message was stored by the broker, or was not, and nobody is told which.
+    /// A message was stored by the broker, or was not, and nobody is told which, perhaps after up to two seconds.
     pub unknown_publishes: u64,
+    /// A broker takes up to two seconds to say what became of a batch, and others leave meanwhile.
+    pub slow_publishes: u64,
     /// A subscription is lost in the middle.
     pub lost_subscriptions: u64,
     /// A delivery is handed out a second time.
@@ -32,6 +34,8 @@ pub(super) struct Dice {
 
 /// Somebody who waits lets others go first this often at most.
 const YIELDS_MAX: u64 = 3;
+/// What is slow takes less, in milliseconds.
+const SLOW_MS_MAX: u64 = 2_000;
 
 impl Dice {
     pub(super) fn new(seed: Seed, faults: Faults) -> Self {
@@ -48,8 +52,20 @@ impl Dice {
     /// Waits, if this append is a slow one.
     pub(super) async fn stall(&self) {
         if self.happens(self.faults.slow_appends) {
-            tokio::time::sleep(Duration::from_millis(self.seed.below(2_000))).await;
+            self.take_long().await;
         }
+    }
+
+    /// Waits, if the answer about this batch is a slow one. That there will be none is known late as often as not.
+    pub(super) async fn stall_answer(&self, is_lost: bool) {
+        let slow = if is_lost { 500 } else { self.faults.slow_publishes };
+        if self.happens(slow) {
+            self.take_long().await;
+        }
+    }
+
+    async fn take_long(&self) {
+        tokio::time::sleep(Duration::from_millis(self.seed.below(SLOW_MS_MAX))).await;
     }
 
     /// Whether this append's answer is lost, and if so whether it happened.

@@ -82,6 +82,8 @@ const LOOK_MIN: Duration = Duration::from_millis(1);
 const LOOK_MAX: Duration = Duration::from_secs(1);
 /// A crash comes after this many turns of the scheduler at most.
 const CRASH_TURNS_MAX: u64 = 64;
+/// And, one time in four, after less than so many milliseconds, while what is slow is still on its way.
+const CRASH_MS_MAX: u64 = 200;
 const JOURNAL_ENTRIES_MAX: u64 = 1 << 20;
 
 /// A runtime with paused time. Hand it a story with [`Chain::run`].
@@ -250,6 +252,9 @@ impl Stage {
     /// # Panics
     /// If there is no such service or it does not run, or does not start again.
     pub async fn crash_somewhere(&self, name: &str) -> Service {
+        if self.seed.per_mille(250) {
+            tokio::time::sleep(Duration::from_millis(self.seed.below(CRASH_MS_MAX))).await;
+        }
         for _ in 0..self.seed.below(CRASH_TURNS_MAX) {
             tokio::task::yield_now().await;
         }

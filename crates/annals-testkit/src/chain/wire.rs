@@ -70,15 +70,16 @@ impl Wire {
             true => vec![Published::Unknown("the dice lost an answer before".into()); batch.len()],
             false => self.publish_some(batch).await,
         };
-        if outcomes
+        let is_lost = outcomes
             .iter()
-            .any(|outcome| matches!(outcome, Published::Unknown(_)))
-        {
+            .any(|outcome| matches!(outcome, Published::Unknown(_)));
+        if is_lost {
             line.is_lost.store(true, Relaxed);
         }
         let dice = Arc::clone(&self.dice);
         Box::pin(async move {
             dice.dawdle().await;
+            dice.stall_answer(is_lost).await;
             drop(line);
             outcomes
         })

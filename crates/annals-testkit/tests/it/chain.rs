@@ -7,6 +7,7 @@ pub(crate) const EVERYTHING: Faults = Faults {
     slow_appends: 30,
     failed_reads: 20,
     unknown_publishes: 60,
+    slow_publishes: 40,
     lost_subscriptions: 60,
     repeated_deliveries: 100,
 };

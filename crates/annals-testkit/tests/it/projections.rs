@@ -149,7 +149,7 @@ fn rows_and_checkpoint_are_one_through_crashes_at_any_point() {
 pub(crate) fn rows_and_checkpoint(seed: u64) {
     Chain::with_faults(seed, EVERYTHING).run(async |stage| {
         with_view(stage).await;
-        for number in 0..6 {
+        for number in 0..12 {
             enrolled_somehow(stage, &format!("s{number}")).await;
             stage.crash_somewhere("courses").await;
             if stage.seed().per_mille(500) {
@@ -159,7 +159,7 @@ pub(crate) fn rows_and_checkpoint(seed: u64) {
         stage.settle().await;
         let view = stage.running("courses").view::<Taken>();
         let now = view.now().unwrap();
-        assert_eq!(rows(&now)[0], r#"{"course":"maths","seats":6}"#, "seed {seed}");
+        assert_eq!(rows(&now)[0], r#"{"course":"maths","seats":12}"#, "seed {seed}");
         assert_eq!(rows(&now), rebuilt(stage, stage.folder()).await, "seed {seed}");
         let checkpoint = now.checkpoint().await.unwrap().unwrap();
         let newest = stage

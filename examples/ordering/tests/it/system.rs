@@ -34,6 +34,7 @@ pub(crate) const EVERYTHING: Faults = Faults {
     unknown_appends: 20,
     failed_reads: 10,
     unknown_publishes: 40,
+    slow_publishes: 40,
     lost_subscriptions: 40,
     repeated_deliveries: 80,
     slow_appends: 20,
