@@ -268,6 +268,16 @@ pub(crate) fn down(place: &Place, servers: &[Server], wipe: bool) -> Result<()> 
     results.into_iter().collect()
 }
 
+/// Removes the data, settings and logs of those that do not run; those that run are left alone.
+///
+/// # Errors
+/// As [`down`] and [`status`].
+pub(crate) fn clear(place: &Place, servers: &[Server]) -> Result<()> {
+    let running: Vec<Server> = status(place)?.iter().map(|running| running.server).collect();
+    let idle = servers.iter().copied().filter(|server| !running.contains(server));
+    down(place, &idle.collect::<Vec<_>>(), true)
+}
+
 fn down_one(place: &Place, server: Server, wipe: bool) -> Result<()> {
     let run = place.run(server);
     if !run.exists() {

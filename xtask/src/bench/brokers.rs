@@ -1,7 +1,7 @@
 //! Annals over real brokers, beside the bare client of each.
 //!
 //! In: which servers, how often, how long. Out: a table, printed, and written into the page of benchmarks. Servers
-//! that it starts are gone when it returns.
+//! that it starts begin empty, and are gone when it returns.
 
 use std::path::PathBuf;
 
@@ -42,6 +42,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(failure) = built.failure {
         bail!(failure);
     }
+    // What a run left that was killed costs Artemis its heap.
+    services::clear(&place, servers)?;
     let mut session = Session::new(place.clone())?;
     if let Some(failure) = session.bring_up(servers, true) {
         bail!(failure);
