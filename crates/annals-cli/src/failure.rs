@@ -10,7 +10,7 @@ use annals_core::port::store::ReadError;
 use annals_server::NodeError;
 use annals_server::node_file::NodeFileError;
 use annals_server::server::BindError;
-use annals_store::OpenError;
+use annals_store::{FormatError, OpenError};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -162,7 +162,7 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Corrupt(_) => failure.hint(verify()),
             OpenError::InUse { .. } => failure.hint(OTHER_FOLDER),
-            OpenError::NewerFormat { .. } | OpenError::UnknownFeature { .. } => {
+            OpenError::Format(FormatError::Newer { .. } | FormatError::Feature { .. }) => {
                 failure.hint("use the program that wrote it, or a newer one")
             }
             _ => failure,

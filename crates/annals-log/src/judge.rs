@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use crate::beginning::Start;
 use crate::bug::{self, Bug};
+use crate::format::FormatError;
 use crate::frame::{ALIGNMENT, Frame, FrameHeader, FrameKind};
-use crate::load::{Files, OpenError, check_header, damaged, io_failed, newer};
+use crate::load::{Files, OpenError, check_header, damaged, io_failed};
 use crate::scan::{Step, Walk};
 use crate::segment::{FIRST_FRAME, Segment};
 
@@ -156,7 +157,9 @@ impl<'a> Scan<'a> {
                     self.frame(frame, place)?;
                     continue;
                 }
-                Step::Foreign(foreign) => return Err(newer(segment.path.clone(), foreign).into()),
+                Step::Foreign(foreign) => {
+                    return Err(OpenError::from(FormatError::foreign(segment.path.clone(), foreign)).into());
+                }
                 Step::End => Stop {
                     segment: segment.number,
                     place,

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::beginning::{BEGINNING, BEGINNING_BYTES_MAX, Beginning, NoBeginning, Start};
 use crate::damage::Damage;
 use crate::disk::{Access, Disk, LockError};
-use crate::frame::{FORMAT, Foreign};
+use crate::format::FormatError;
 use crate::handles::Handles;
 use crate::scan::Walk;
 use crate::segment::{self, FIRST_FRAME, FileName, HeaderLook, Segment, SegmentHeader};
@@ -33,35 +33,9 @@ pub enum OpenError {
     /// Durable bytes are missing or changed. Verify, then restore from a copy.
     #[error("damage in {0}; nothing was changed")]
     Damaged(Damage),
-    /// A newer build wrote it. Open it with that one.
-    #[error("{} has format {found}; this build reads formats up to {supported}; nothing was changed", file.display())]
-    NewerFormat {
-        /// Which file.
-        file: PathBuf,
-        /// The format it has.
-        found: u16,
-        /// The newest format this build reads.
-        supported: u16,
-    },
-    /// A newer build wrote it, in this format, with something this build does not know. Open it with that one.
-    #[error("{} has {found}, which this build does not know; nothing was changed", file.display())]
-    UnknownFeature {
-        /// Which file.
-        file: PathBuf,
-        /// What is not known.
-        found: String,
-    },
-    /// It has format 0, which builds before the first release wrote. Export its events with the build that wrote it, and
-    /// import them with this one.
-    #[error(
-        "{} has format 0, which was never released; export its events with the build that wrote it and import them \
-         with this one; nothing was changed",
-        file.display()
-    )]
-    UnreleasedFormat {
-        /// Which file.
-        file: PathBuf,
-    },
+    /// Another build wrote it.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The disk refused something. Mend it and open again.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -182,7 +156,7 @@ fn load_from(handles: &Arc<Handles>, dir: &Path, beginning: Option<Beginning>) -
 /// Where the log in a directory begins, if something was taken away before that.
 ///
 /// # Errors
-/// [`OpenError::Damaged`] if that cannot be read any more, [`OpenError::NewerFormat`] and [`OpenError::Io`].
+/// [`OpenError::Damaged`] if that cannot be read any more, [`OpenError::Format`] and [`OpenError::Io`].
 pub fn beginning(disk: &dyn Disk, dir: &Path) -> Result<Option<Beginning>, OpenError> {
     let path = dir.join(BEGINNING);
     let file = match disk.open(&path, Access::Read) {
@@ -194,7 +168,7 @@ pub fn beginning(disk: &dyn Disk, dir: &Path) -> Result<Option<Beginning>, OpenE
     let read = file.read_at(&mut bytes, 0).map_err(io_failed("read", &path))?;
     match Beginning::read(&String::from_utf8_lossy(&bytes[..read])) {
         Ok(beginning) => Ok(Some(beginning)),
-        Err(NoBeginning::Newer(found)) => Err(newer(path, Foreign::Format(found))),
+        Err(NoBeginning::Newer(found)) => Err(FormatError::newer(path, found).into()),
         Err(NoBeginning::Bad(found)) => Err(damaged(path, 0, "where the log begins", found)),
     }
 }
@@ -285,8 +259,8 @@ fn checked(look: HeaderLook, segment: &Segment, salt: Option<u64>) -> Result<u64
     let path = segment.path.clone();
     let header = match look {
         HeaderLook::Header(header) => header,
-        HeaderLook::Foreign(foreign) => return Err(newer(path, foreign)),
-        HeaderLook::Unreleased => return Err(OpenError::UnreleasedFormat { file: path }),
+        HeaderLook::Foreign(foreign) => return Err(FormatError::foreign(path, foreign).into()),
+        HeaderLook::Unreleased => return Err(FormatError::Unreleased { file: path }.into()),
         HeaderLook::Bad(expected, found) => return Err(damaged(path, 0, expected, found)),
         HeaderLook::Blank => {
             let expected = "a header beginning with annalog";
@@ -317,18 +291,6 @@ fn is_blank(segment: &Segment) -> Result<bool, OpenError> {
     let survey = Walk::new(Arc::new(segment.clone()), 0, 0, segment.size).survey();
     let survey = survey.map_err(io_failed("read", &segment.path))?;
     Ok(survey.written_to.is_none())
-}
-
-/// The refusal of what a newer build wrote.
-pub(crate) fn newer(file: PathBuf, foreign: Foreign) -> OpenError {
-    match foreign {
-        Foreign::Format(found) => OpenError::NewerFormat {
-            file,
-            found,
-            supported: FORMAT,
-        },
-        Foreign::Feature(found) => OpenError::UnknownFeature { file, found },
-    }
 }
 
 /// An error that names a place.

@@ -74,7 +74,7 @@ pub fn salt_of(disk: Arc<dyn Disk>, dir: &Path) -> Result<Option<u64>, OpenError
 /// log ends is not known here: bytes behind the last frame count as torn, not as damage. Works beside a writer.
 ///
 /// # Errors
-/// [`OpenError::Io`] if the disk fails; [`OpenError::NewerFormat`] if a segment has a format this build cannot read.
+/// [`OpenError::Io`] if the disk fails; [`OpenError::Format`] if a segment has a format this build cannot read.
 pub fn inspect(
     disk: Arc<dyn Disk>,
     dir: &Path,

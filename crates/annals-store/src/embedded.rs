@@ -94,7 +94,7 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// [`OpenError::InUse`] if another store has the folder open; [`OpenError::Corrupt`] and
-    /// [`OpenError::NewerFormat`] change nothing; [`OpenError::Disk`] may be tried again.
+    /// [`OpenError::Format`] change nothing; [`OpenError::Disk`] may be tried again.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         Self::open_on(Arc::new(RealDisk), dir.as_ref(), options)
     }

@@ -87,5 +87,5 @@ pub use record::{EventView, StoredEvent, Tags};
 pub use truncate::{TruncateError, Truncated, archives, truncate, truncate_on};
 pub use verify::{Finding, VerifyReport, verify, verify_on};
 
-pub use annals_log::RecoveryReport;
 pub use annals_log::disk;
+pub use annals_log::{FormatError, RecoveryReport};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use annals_core::kind::ErrorKind;
 use annals_core::time::{Clock, SystemClock};
 use annals_log::disk::LockError;
-use annals_log::{LogOptions, Prepare};
+use annals_log::{FormatError, LogOptions, Prepare};
 use thiserror::Error;
 
 use crate::carried::CarriedError;
@@ -175,35 +175,9 @@ pub enum OpenError {
     /// Durable bytes are missing or changed. Verify the store, then restore it from a backup.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
-    /// A newer build wrote it. Open it with that one.
-    #[error("{} has format {found}; this build reads formats up to {supported}; nothing was changed", file.display())]
-    NewerFormat {
-        /// Which file.
-        file: PathBuf,
-        /// The format it has.
-        found: u16,
-        /// The newest format this build reads.
-        supported: u16,
-    },
-    /// A newer build wrote it, in this format, with something this build does not know. Open it with that one.
-    #[error("{} has {found}, which this build does not know; nothing was changed", file.display())]
-    UnknownFeature {
-        /// Which file.
-        file: PathBuf,
-        /// What is not known.
-        found: String,
-    },
-    /// It has format 0, which builds before the first release wrote. Export its events with the build that wrote it, and
-    /// import them with this one.
-    #[error(
-        "{} has format 0, which was never released; export its events with the build that wrote it and import them \
-         with this one; nothing was changed",
-        file.display()
-    )]
-    UnreleasedFormat {
-        /// Which file.
-        file: PathBuf,
-    },
+    /// Another build wrote it.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The disk refused something. Mend it and open again.
     #[error("the disk refused: {0}")]
     Disk(String),
@@ -219,9 +193,7 @@ impl OpenError {
         match self {
             Self::InUse { .. } | Self::Disk(_) => ErrorKind::Unavailable,
             Self::Corrupt(_) => ErrorKind::Corrupt,
-            Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::UnreleasedFormat { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Format(_) => ErrorKind::Invalid,
         }
     }
 }
@@ -230,11 +202,7 @@ impl From<CarriedError> for OpenError {
     fn from(error: CarriedError) -> Self {
         match error {
             CarriedError::Damaged { .. } => Self::Corrupt(error.to_string()),
-            CarriedError::Newer { file, found } => Self::NewerFormat {
-                file,
-                found,
-                supported: annals_log::FORMAT,
-            },
+            CarriedError::Newer { file, found } => FormatError::newer(file, found).into(),
             CarriedError::Io { .. } => Self::Disk(error.to_string()),
         }
     }
@@ -248,17 +216,7 @@ impl From<annals_log::OpenError> for OpenError {
                 source: LockError::Held { holder },
             } => Self::InUse { dir, pid: holder },
             annals_log::OpenError::Damaged(damage) => Self::Corrupt(damage.to_string()),
-            annals_log::OpenError::NewerFormat {
-                file,
-                found,
-                supported,
-            } => Self::NewerFormat {
-                file,
-                found,
-                supported,
-            },
-            annals_log::OpenError::UnknownFeature { file, found } => Self::UnknownFeature { file, found },
-            annals_log::OpenError::UnreleasedFormat { file } => Self::UnreleasedFormat { file },
+            annals_log::OpenError::Format(error) => Self::Format(error),
             other => Self::Disk(other.to_string()),
         }
     }

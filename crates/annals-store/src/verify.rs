@@ -107,7 +107,7 @@ impl VerifyReport {
 /// Checks the store in a folder, also one that is too damaged to open, also beside the node that writes it.
 ///
 /// # Errors
-/// [`OpenError::Disk`] if the folder cannot be read, [`OpenError::NewerFormat`] if a newer build wrote it. Damage is
+/// [`OpenError::Disk`] if the folder cannot be read, [`OpenError::Format`] if a newer build wrote it. Damage is
 /// no error but a finding.
 pub fn verify(dir: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     verify_on(Arc::new(RealDisk), dir.as_ref())

@@ -8,6 +8,7 @@ use crate::beginning::{Beginning, begin_at, remove_before};
 use crate::checksum::Checksum;
 use crate::damage::Damage;
 use crate::disk::sim::{Fault, SimDisk, Survival};
+use crate::format::FormatError;
 use crate::frame::{FORMAT, FRAME_HEADER_BYTES, Frame, FrameHeader, FrameKind, seal_bytes};
 use crate::group::Group;
 use crate::open::{Log, open, open_read_only};
@@ -170,11 +171,11 @@ fn a_newer_format_is_refused_untouched() {
         assert!(disk.rot(&file(0), at, expected));
         let before = disk.operations();
         match try_open(&disk) {
-            Err(OpenError::NewerFormat {
+            Err(OpenError::Format(FormatError::Newer {
                 file: named,
                 found,
                 supported,
-            }) => {
+            })) => {
                 assert_eq!(
                     (named, found, supported),
                     (file(0), u16::from(expected) ^ FORMAT, FORMAT)
@@ -219,7 +220,7 @@ fn what_this_build_does_not_know_is_refused_untouched() {
         rewrite(&disk, change, checked, salted);
         let before = disk.operations();
         match try_open(&disk) {
-            Err(OpenError::UnknownFeature { file: named, .. }) => assert_eq!(named, file(0)),
+            Err(OpenError::Format(FormatError::Feature { file: named, .. })) => assert_eq!(named, file(0)),
             other => panic!("{change:?}: {other:?}"),
         }
         assert_eq!(disk.operations(), before);
@@ -234,7 +235,7 @@ fn format_0_is_refused_with_the_way_out() {
     let before = disk.operations();
     let refused = try_open(&disk).unwrap_err();
     assert!(
-        matches!(refused, OpenError::UnreleasedFormat { .. }),
+        matches!(refused, OpenError::Format(FormatError::Unreleased { .. })),
         "{refused:?}"
     );
     assert!(refused.to_string().contains("export its events"), "{refused}");
@@ -532,7 +533,7 @@ fn without_the_word_where_it_begins_missing_segments_are_damage() {
     assert!(newer.rot(&dir().join("BEGINNING"), 17, b'1' ^ b'2'));
     let refused = try_open(&newer).unwrap_err();
     assert!(
-        matches!(refused, OpenError::NewerFormat { found: 2, .. }),
+        matches!(refused, OpenError::Format(FormatError::Newer { found: 2, .. })),
         "{refused:?}"
     );
     let another = Beginning {

@@ -17,7 +17,7 @@ use annals_core::tag::Tag;
 use annals_core::time::{Clock, Timestamp};
 use annals_store::disk::Disk;
 use annals_store::disk::sim::{Fault, SimDisk, Survival};
-use annals_store::{EmbeddedStore, IndexOptions, OpenError, Options, WriterThread, verify_on};
+use annals_store::{EmbeddedStore, FormatError, IndexOptions, OpenError, Options, WriterThread, verify_on};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -417,11 +417,11 @@ fn a_disk_that_refuses_to_open_is_told() {
     assert!(
         matches!(
             refused,
-            OpenError::NewerFormat {
+            OpenError::Format(FormatError::Newer {
                 found: 4,
                 supported: 1,
                 ..
-            }
+            })
         ),
         "{refused}"
     );

@@ -15,7 +15,7 @@ use annals_core::query::Query;
 use annals_log::Checksum;
 use annals_store::disk::Disk;
 use annals_store::disk::sim::SimDisk;
-use annals_store::{EmbeddedStore, IndexOptions, OpenError, Options, verify};
+use annals_store::{EmbeddedStore, FormatError, IndexOptions, OpenError, Options, verify};
 
 use samples::{append, folder, options, ready};
 
@@ -379,11 +379,11 @@ fn a_newer_format_of_log_and_index_is_refused_and_nothing_is_changed() {
         assert!(
             matches!(
                 refused,
-                OpenError::NewerFormat {
+                OpenError::Format(FormatError::Newer {
                     found: 2,
                     supported: 1,
                     ..
-                }
+                })
             ),
             "{refused:?}"
         );

@@ -5,6 +5,7 @@ use std::time::Duration;
 use annals::relay::RELAY_REFUSED;
 use annals::{Place, Service};
 use annals_core::id::EventId;
+use annals_core::mark::MarkKey;
 use annals_core::port::store::{BoxFuture, EventStore};
 use annals_core::port::transport::{
     Capabilities, Consumer, Delivery, Message, Outcomes, Published, ReceiveError, Subscribe, SubscribeError,
@@ -259,6 +260,34 @@ fn what_is_refused_is_noted_and_left_behind() {
                 .iter()
                 .all(|runner| runner.trouble.is_none())
         );
+    });
+}
+
+#[test]
+fn how_far_it_is_is_noted_now_and_then_and_not_for_every_message() {
+    Chain::new(1).run(async |stage| {
+        let store = MemoryStore::with_clock(Arc::clone(&stage.world().clock));
+        let transport = Scripted::new([]);
+        let service = started(stage, &store, &transport).await;
+        let maths = || course("maths");
+        service
+            .execute(Open {
+                course: maths(),
+                seats: 90,
+            })
+            .await
+            .unwrap();
+        let mut notes = Vec::new();
+        for number in 0..60 {
+            let (student, course) = (student(&format!("s{number}")), maths());
+            service.execute(Enrol { student, course }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            notes.push(store.mark(MarkKey::new("checkpoint", "relay")).await.unwrap());
+        }
+        notes.dedup();
+        assert_eq!(transport.sent().len(), 61, "each left at once");
+        assert!((5..=8).contains(&notes.len()), "{notes:?}");
+        service.kill().await;
     });
 }
 

@@ -235,8 +235,8 @@ fn rot(disk: &SimDisk, model: &Model, chance: &mut Chance) -> Result<(), String>
     let operations = disk.operations();
     let opened = EmbeddedStore::open_read_only_on(Arc::new(disk.clone()), dir());
     match opened {
-        Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => match open(disk, clock()) {
-            Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {
+        Err(OpenError::Corrupt(_) | OpenError::Format(_)) => match open(disk, clock()) {
+            Err(OpenError::Corrupt(_) | OpenError::Format(_)) => {
                 reached(Mark::DamageRefusedAtOpening);
             }
             other => return Err(format!("{what}: expected a refusal, found {other:?}")),
@@ -248,7 +248,7 @@ fn rot(disk: &SimDisk, model: &Model, chance: &mut Chance) -> Result<(), String>
         Ok(store) => told_when_read(&store, model, frame).map_err(|wrong| format!("{what}: {wrong}"))?,
     }
     match annals_store::verify_on(Arc::new(disk.clone()), dir()) {
-        Err(OpenError::NewerFormat { .. }) => {}
+        Err(OpenError::Format(_)) => {}
         Ok(report)
             if report
                 .findings

@@ -164,7 +164,7 @@ fn judge(image: &SimDisk, expected: &Model, seen: &mut Seen) -> Result<bool, Str
     let untouched = image.crash(0, Survival::Everything);
     let store = match open(image, Arc::new(StepClock::default())) {
         Ok(store) => store,
-        Err(OpenError::Corrupt(_) | OpenError::NewerFormat { .. }) => {
+        Err(OpenError::Corrupt(_) | OpenError::Format(_)) => {
             reached(Mark::ByteRefused);
             seen.refused += 1;
             return Ok(true);
