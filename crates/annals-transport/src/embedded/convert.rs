@@ -40,18 +40,18 @@ impl Converter {
         Ok(event)
     }
 
-    /// As [`Converter::event`], of a message that is given away: nothing is copied. Refused, it comes back.
-    pub(super) fn given(&mut self, message: Message) -> Result<NewEvent, Box<Message>> {
-        let Message { topic, mut event } = message;
-        let Ok(tag) = self.tag(&topic, &event) else {
-            return Err(Box::new(Message { topic, event }));
+    /// Makes the event of a message that which is appended, where it lies, and says whether the broker takes it; if not, it
+    /// stays as it is.
+    pub(super) fn mark(&mut self, message: &mut Message) -> bool {
+        let Ok(tag) = self.tag(&message.topic, &message.event) else {
+            return false;
         };
-        event.tags.push(tag);
-        if check(&event).is_err() {
-            event.tags.pop();
-            return Err(Box::new(Message { topic, event }));
+        message.event.tags.push(tag);
+        let taken = check(&message.event).is_ok();
+        if !taken {
+            unmark(message);
         }
-        Ok(event)
+        taken
     }
 
     /// The tag that names the topic, for an event that does not carry it.
@@ -70,6 +70,11 @@ impl Converter {
         }
         Ok(tag.clone())
     }
+}
+
+/// Takes back what [`Converter::mark`] did.
+pub(super) fn unmark(message: &mut Message) {
+    message.event.tags.pop();
 }
 
 /// The message of an event; `None` if the event is no message.

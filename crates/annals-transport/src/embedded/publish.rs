@@ -18,7 +18,7 @@ use annals_core::position::Position;
 use annals_core::query::Query;
 use bytes::Bytes;
 
-use super::convert::{Converter, to_message};
+use super::convert::{Converter, to_message, unmark};
 
 /// The space of the marks that name all topics.
 pub(super) const TOPIC_SPACE: &str = "topic";
@@ -102,26 +102,23 @@ impl Publisher {
 
     /// Appends a whole batch at once, without a copy of it. Where that does not succeed, whatever the reason, the batch comes
     /// back as it was: [`Publisher::publish`] finds out what becomes of each message.
-    pub(super) async fn publish_whole(&self, batch: Vec<Message>) -> Result<(), Vec<Message>> {
+    pub(super) async fn publish_whole(&self, mut batch: Vec<Message>) -> Result<(), Vec<Message>> {
         if batch.is_empty() {
             return Ok(());
         }
+        let mut converter = Converter::default();
+        if let Some(refused) = batch.iter_mut().position(|message| !converter.mark(message)) {
+            batch[..refused].iter_mut().for_each(unmark);
+            return Err(batch);
+        }
         let new_topics = self.new_topics(batch.iter().map(|message| &message.topic));
-        let mut append = Append {
-            events: Vec::with_capacity(batch.len()),
+        // In the memory that they are in: there are many.
+        let events = batch.into_iter().map(|message| message.event).collect();
+        let append = Append {
+            events,
             conditions: Vec::new(),
             marks: marks(&new_topics),
         };
-        let (mut converter, mut batch) = (Converter::default(), batch.into_iter());
-        for message in batch.by_ref() {
-            match converter.given(message) {
-                Ok(event) => append.events.push(event),
-                Err(refused) => {
-                    let before = append.events.into_iter().filter_map(to_message);
-                    return Err(before.chain([*refused]).chain(batch).collect());
-                }
-            }
-        }
         match self.store.append_lent(&append).await {
             Ok(_) => {
                 self.name(new_topics);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use annals_core::port::transport::{Message, Topic};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 
@@ -30,7 +30,8 @@ pub(super) fn headers(encoded: &Encoded<'_>) -> OwnedHeaders {
     })
 }
 
-pub(super) fn message(record: &BorrowedMessage<'_>, topic: Topic) -> Message {
+/// The message of a record. Its content is put into `room`, behind that of others.
+pub(super) fn message(record: &BorrowedMessage<'_>, topic: Topic, room: &mut BytesMut) -> Message {
     let mut content_type = None;
     let headers = record.headers().into_iter().flat_map(Headers::iter);
     let headers = headers.map(|header| {
@@ -53,8 +54,13 @@ pub(super) fn message(record: &BorrowedMessage<'_>, topic: Topic) -> Message {
             partition: record.partition(),
             offset: record.offset(),
         },
-        data: Bytes::copy_from_slice(record.payload().unwrap_or_default()),
+        data: content(record, room),
     })
+}
+
+fn content(record: &BorrowedMessage<'_>, room: &mut BytesMut) -> Bytes {
+    room.extend_from_slice(record.payload().unwrap_or_default());
+    room.split().freeze()
 }
 
 /// Nearly always it is text, and that is seen faster than where it is none.

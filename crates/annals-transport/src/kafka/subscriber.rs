@@ -15,6 +15,7 @@ use annals_core::port::transport::{
     Settlement, Subscribe, Topic,
 };
 use annals_core::time::Timestamp;
+use bytes::BytesMut;
 use futures_util::{FutureExt, StreamExt};
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, MessageStream, Rebalance, StreamConsumer,
@@ -177,6 +178,7 @@ pub(super) fn open(config: &Config, subscribe: &Subscribe) -> Result<GroupConsum
         watching,
         last: (("".into(), 0), Topic::default()),
         room: 0,
+        content_room: 0,
         retry,
         retried,
     })
@@ -216,8 +218,9 @@ pub(super) struct GroupConsumer {
     watching: Watching,
     /// Where the last record came from, and its topic; most likely the next comes from there too.
     last: (Partition, Topic),
-    /// Messages of the last bundle.
+    /// Messages of the last bundle, and the bytes of their content.
     room: usize,
+    content_room: usize,
     retry: mpsc::UnboundedSender<Delivery>,
     /// What is to be handed out once more; at most what is in hand.
     retried: mpsc::UnboundedReceiver<Delivery>,
@@ -285,6 +288,7 @@ impl GroupConsumer {
         // A full bundle mostly follows a full one.
         let mut messages = Vec::with_capacity(self.room.min(max));
         let mut stretches: Vec<Stretch> = Vec::new();
+        let mut content = BytesMut::with_capacity(self.content_room);
         let mut bytes = 0;
         loop {
             let (topic, offset) = (self.topic(&record), record.offset());
@@ -293,7 +297,7 @@ impl GroupConsumer {
                 None => stretches.push(self.watching.begin(&self.last.0, offset)),
             }
             bytes += record.payload().map_or(0, <[u8]>::len);
-            messages.push(message(&record, topic));
+            messages.push(message(&record, topic, &mut content));
             if messages.len() == max || bytes >= BUNDLE_BYTES {
                 break;
             }
@@ -303,7 +307,7 @@ impl GroupConsumer {
                 _ => break,
             }
         }
-        self.room = messages.len();
+        (self.room, self.content_room) = (messages.len(), bytes);
         self.watching.extend(&stretches);
         let settle = Stretches {
             stretches,
@@ -344,7 +348,7 @@ impl GroupConsumer {
             watching: self.watching.clone(),
             retry: self.retry.clone(),
         };
-        Ok(unsettled.delivery(message(&record, topic)))
+        Ok(unsettled.delivery(message(&record, topic, &mut BytesMut::new())))
     }
 }
 
