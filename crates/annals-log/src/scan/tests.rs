@@ -258,6 +258,11 @@ fn a_glance_sees_what_a_survey_sees_but_for_a_short_stretch_behind_many_zeros() 
     let middle = FIRST_FRAME + ZEROS_BELIEVED / 2;
     let (glance, survey) = found(&[middle..middle + block, short]);
     assert_eq!(glance, survey);
+    // Also where that one ends what is read at once.
+    let end = FIRST_FRAME + 4 * SURVEY_BYTES as u64;
+    let behind = end + ZEROS_BELIEVED - every - every / 2;
+    let (glance, survey) = found(&[end - block..end, behind..behind + 4 * block]);
+    assert_eq!(glance, survey);
 }
 
 #[test]
