@@ -83,6 +83,21 @@ fn every_flipped_byte_of_every_frame_is_told_where_it_is() {
 }
 
 #[test]
+fn what_is_before_the_first_frame_is_looked_at_also_in_a_log_that_is_open() {
+    let (disk, reader, places) = filled();
+    for number in 0..=places.last().unwrap().segment {
+        let file = segment::path_of(Path::new("log"), number);
+        for (byte, told_at) in [(3, 0), (20, 0), (FIRST_FRAME - 1, FIRST_FRAME - 1)] {
+            assert!(disk.rot(&file, byte, 0x40));
+            let damage = reader.verify(&mut |_| Ok(())).unwrap().damage;
+            let told: Vec<_> = damage.iter().map(|damage| (&damage.file, damage.at)).collect();
+            assert_eq!(told, [(&file, told_at)], "segment {number}, byte {byte}");
+            assert!(disk.rot(&file, byte, 0x40));
+        }
+    }
+}
+
+#[test]
 fn missing_files_and_broken_headers_are_told() {
     let (disk, _, _) = filled();
     let middle = disk.crash(1, Survival::Nothing);
