@@ -4,18 +4,18 @@
 //! queue that hangs on it; on Artemis a topic is a multicast address and a group a queue of it with a name of its own.
 //! The client has no reconnect, so connections are made anew here.
 //!
-//! Invariant: nothing is published to a topic before a group for it was declared in this process. Both brokers answer
-//! *accepted* and drop what no queue waits for, so nobody else would notice.
+//! Invariant: nothing is published to a topic before a group for it was declared in this process, and once more over every
+//! new connection. Both brokers answer *accepted* and drop what no queue waits for, so nobody else would notice.
 
 mod config;
 mod convert;
 mod link;
+mod groups;
 mod publisher;
 mod subscriber;
 mod broadcast;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use annals_core::port::store::BoxFuture;
 use annals_core::port::transport::{
@@ -29,6 +29,7 @@ pub use config::ConfigError;
 
 use broadcast::Speaker;
 use config::Config;
+use groups::Groups;
 use link::Link;
 use publisher::Publisher;
 
@@ -55,8 +56,7 @@ struct Shared {
     link: Arc<Link>,
     publisher: Arc<Publisher>,
     speaker: Speaker,
-    /// Topics of which this process knows that a group waits.
-    declared: Mutex<BTreeSet<Topic>>,
+    groups: Arc<Groups>,
 }
 
 impl ActiveMq {
@@ -66,33 +66,16 @@ impl ActiveMq {
     /// [`ConfigError`]: correct the address.
     pub fn open(url: &str) -> Result<Self, ConfigError> {
         let link = Arc::new(Link::new(Config::read(url)?));
+        let groups = Arc::new(Groups::default());
         let shared = Shared {
-            publisher: Arc::new(Publisher::new(Arc::clone(&link))),
+            publisher: Arc::new(Publisher::new(Arc::clone(&link), Arc::clone(&groups))),
             link,
             speaker: Speaker::default(),
-            declared: Mutex::default(),
+            groups,
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
-    }
-
-    fn declared(&self, topics: impl IntoIterator<Item = Topic>) {
-        let mut declared = self
-            .shared
-            .declared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        declared.extend(topics);
-    }
-
-    fn is_declared(&self, topic: &Topic) -> bool {
-        let declared = self
-            .shared
-            .declared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        declared.contains(topic)
     }
 }
 
@@ -108,7 +91,7 @@ impl Transport for ActiveMq {
     fn hand_over(&self, batch: Vec<Message>) -> BoxFuture<'_, Outcomes> {
         let allowed: Vec<bool> = batch
             .iter()
-            .map(|message| self.is_declared(&message.topic))
+            .map(|message| self.shared.groups.hear(&message.topic))
             .collect();
         Box::pin(Arc::clone(&self.shared.publisher).hand_over(batch, allowed))
     }
@@ -120,7 +103,7 @@ impl Transport for ActiveMq {
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
         Box::pin(async move {
             subscriber::declare(&self.shared.link, &group, &topics).await?;
-            self.declared(topics);
+            self.shared.groups.note(group, topics);
             Ok(())
         })
     }
@@ -145,7 +128,8 @@ impl Transport for ActiveMq {
                 return Err(SubscribeError::Unsupported("hear every topic".into()));
             }
             let consumer = subscriber::open(&self.shared.link, &subscribe).await?;
-            self.declared(subscribe.topics);
+            let Subscribe { group, topics, .. } = subscribe;
+            self.shared.groups.note(group, topics);
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::convert::sections;
+use super::groups::Groups;
 use super::link::{Link, Open, Standing, within};
 use crate::link::DEADLINE;
 use crate::way::{Batch, Confirm, Held};
@@ -33,6 +34,7 @@ const FULL: &str = "ActiveMQ takes nothing more: it has no room, or does not ans
 
 pub(super) struct Publisher {
     link: Arc<Link>,
+    groups: Arc<Groups>,
     /// Held while a batch is sent: batches leave one after the other.
     held: Mutex<Held<Senders>>,
 }
@@ -43,9 +45,10 @@ struct Senders {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Arc<Link>) -> Self {
+    pub(super) fn new(link: Arc<Link>, groups: Arc<Groups>) -> Self {
         Self {
             link,
+            groups,
             held: Mutex::default(),
         }
     }
@@ -90,13 +93,20 @@ impl Publisher {
     }
 
     async fn connected(&self, held: &mut Held<Senders>) -> Result<(), String> {
-        if held.open().is_none() {
-            held.may_open()?;
-            held.opened(Senders {
-                open: self.link.open().await?,
-                by_topic: BTreeMap::new(),
-            });
+        if held.open().is_some() {
+            return Ok(());
         }
+        held.may_open()?;
+        let mut open = self.link.open().await?;
+        let flavour = self.link.config.flavour;
+        if let Err(reason) = self.groups.declare_again(flavour, &mut open).await {
+            tokio::spawn(open.close());
+            return Err(reason);
+        }
+        held.opened(Senders {
+            open,
+            by_topic: BTreeMap::new(),
+        });
         Ok(())
     }
 

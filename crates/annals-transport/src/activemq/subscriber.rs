@@ -13,13 +13,13 @@ use annals_core::time::Timestamp;
 use fe2o3_amqp::Receiver;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::link::{CreditMode, ReceiverDisposer};
-use fe2o3_amqp::types::messaging::{Body, Source, TerminusDurability, TerminusExpiryPolicy};
+use fe2o3_amqp::types::messaging::Body;
 use fe2o3_amqp::types::primitives::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use super::convert::message;
+use super::groups::{self, attach};
 use super::link::{Link, Open, within};
 use crate::link::{Arrived, Arriving, unavailable};
 
@@ -31,37 +31,9 @@ const WAITING_MAX: usize = 256;
 /// Makes the queues of a group: they stay when the links go.
 pub(super) async fn declare(link: &Link, group: &str, topics: &[Topic]) -> Result<(), SubscribeError> {
     let mut open = link.open().await.map_err(unavailable)?;
-    for topic in topics {
-        let receiver = attach(link, &mut open, group, topic, CreditMode::Manual).await?;
-        // It may be gone already; the queue is there.
-        drop(within(receiver.close()).await);
-    }
+    groups::declare(link.config.flavour, &mut open, group, topics).await?;
     open.close().await;
     Ok(())
-}
-
-async fn attach(
-    link: &Link,
-    open: &mut Open,
-    group: &str,
-    topic: &Topic,
-    credit: CreditMode,
-) -> Result<Receiver, SubscribeError> {
-    let flavour = link.config.flavour;
-    let mut source = Source::builder()
-        .address(flavour.source(topic, group))
-        .durable(TerminusDurability::UnsettledState)
-        .expiry_policy(TerminusExpiryPolicy::Never);
-    if let Some(capability) = flavour.capability() {
-        source = source.capabilities(vec![capability]);
-    }
-    let attaching = Receiver::builder()
-        .name(format!("annals-{}", Uuid::new_v4()))
-        .source(source.build())
-        .credit_mode(credit)
-        .auto_accept(false)
-        .attach(&mut open.session);
-    within(attaching).await.map_err(unavailable)
 }
 
 pub(super) async fn open(link: &Link, subscribe: &Subscribe) -> Result<QueueConsumer, SubscribeError> {
@@ -70,7 +42,7 @@ pub(super) async fn open(link: &Link, subscribe: &Subscribe) -> Result<QueueCons
     let mut reading = JoinSet::new();
     for topic in &subscribe.topics {
         let credit = CreditMode::Auto(CREDIT);
-        let receiver = attach(link, &mut open, &subscribe.group, topic, credit).await?;
+        let receiver = attach(link.config.flavour, &mut open, &subscribe.group, topic, credit).await?;
         reading.spawn(read(receiver, topic.clone(), arrived.clone()));
     }
     Ok(QueueConsumer {

@@ -34,7 +34,7 @@ macro_rules! on_server {
                 cases::round_trip cases::bundles cases::several_on_their_way cases::groups cases::unsettled cases::retry cases::nobody_there
                 cases::refused cases::topology cases::broadcast cases::two_of_a_group cases::published_twice cases::out_of_turn
                 cases::backlog cases::replay cases::exact_dedupe cases::parking cases::every_topic waiting::waiting
-                killed::killed
+                killed::killed killed::killed_while_empty
             ] }
 
             #[test]
