@@ -2,8 +2,8 @@
 //!
 //! In: groups and their topics. Out: a queue of each, which stays when nobody reads it.
 //!
-//! Invariant: over a new connection nothing is published before every group of this process has its queues. Classic forgets a
-//! queue in which nothing was yet when it is killed, and answers *accepted* to what is published to it afterwards.
+//! Invariant: over a new connection nothing is published to a topic before every group that hears it has its queue. Classic
+//! forgets a queue in which nothing was yet when it is killed, and answers *accepted* to what is published to it afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -36,14 +36,26 @@ impl Groups {
         groups.values().any(|topics| topics.contains(topic))
     }
 
-    /// Makes all of them known once more.
-    pub(super) async fn declare_again(&self, flavour: Flavour, open: &mut Open) -> Result<(), String> {
-        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (group, topics) in groups {
-            let declared = declare(flavour, open, &group, &topics).await;
-            declared.map_err(|error| error.to_string())?;
+    /// Makes those that hear a topic known once more.
+    pub(super) async fn declare_again(
+        &self,
+        flavour: Flavour,
+        open: &mut Open,
+        topic: &Topic,
+    ) -> Result<(), String> {
+        for group in self.hearing(topic) {
+            let attached = attach(flavour, open, &group, topic, CreditMode::Manual).await;
+            let receiver = attached.map_err(|error| error.to_string())?;
+            // Nobody waits for the goodbye: where the road is slow, each answer counts.
+            tokio::spawn(within(receiver.close()));
         }
         Ok(())
+    }
+
+    fn hearing(&self, topic: &Topic) -> Vec<SmolStr> {
+        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hearing = groups.iter().filter(|(_, topics)| topics.contains(topic));
+        hearing.map(|(group, _)| group.clone()).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! queue that hangs on it; on Artemis a topic is a multicast address and a group a queue of it with a name of its own.
 //! The client has no reconnect, so connections are made anew here.
 //!
-//! Invariant: nothing is published to a topic before a group for it was declared in this process, and once more over every
+//! Invariant: nothing is published to a topic before a group for it was declared in this process, and again over every
 //! new connection. Both brokers answer *accepted* and drop what no queue waits for, so nobody else would notice.
 
 mod config;

@@ -97,14 +97,8 @@ impl Publisher {
             return Ok(());
         }
         held.may_open()?;
-        let mut open = self.link.open().await?;
-        let flavour = self.link.config.flavour;
-        if let Err(reason) = self.groups.declare_again(flavour, &mut open).await {
-            tokio::spawn(open.close());
-            return Err(reason);
-        }
         held.opened(Senders {
-            open,
+            open: self.link.open().await?,
             by_topic: BTreeMap::new(),
         });
         Ok(())
@@ -140,6 +134,8 @@ impl Publisher {
     async fn sender<'a>(&self, senders: &'a mut Senders, topic: &Topic) -> Result<&'a mut Sender, String> {
         if !senders.by_topic.contains_key(topic) {
             let flavour = self.link.config.flavour;
+            let open = &mut senders.open;
+            self.groups.declare_again(flavour, open, topic).await?;
             let mut target = Target::builder().address(flavour.target(topic));
             if let Some(capability) = flavour.capability() {
                 target = target.capabilities(vec![capability]);
@@ -147,7 +143,7 @@ impl Publisher {
             let attaching = Sender::builder()
                 .name(format!("annals-{}", Uuid::new_v4()))
                 .target(target.build())
-                .attach(&mut senders.open.session);
+                .attach(&mut open.session);
             let sender = within(attaching).await?;
             senders.by_topic.insert(topic.clone(), sender);
         }
