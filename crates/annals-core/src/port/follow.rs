@@ -2,15 +2,23 @@
 //!
 //! Invariant: every event that matches is returned exactly once, in order of position, because the loop reads up to
 //! the durable end and then waits for that very end to move.
+//!
+//! A store reads and checks a commit group as a whole, so small pages are cut from a larger one: whoever asked the store for
+//! every 128 events of a group of 2,048 had it read sixteen times.
 
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use tokio::sync::watch;
 
 use super::store::{EventStore, Page, Read, ReadError};
 use crate::bug::{Bug, is_planted};
+use crate::event::RecordedEvent;
 use crate::position::Position;
 use crate::query::Query;
+
+/// Events that are read from the store at once, at least.
+const READ_MIN: usize = 2_048;
 
 /// A reader that follows a store from a position on.
 pub struct Follow {
@@ -19,6 +27,15 @@ pub struct Follow {
     query: Query,
     from: Position,
     limit: usize,
+    /// What was read and not returned yet; it begins at `from`.
+    ahead: Option<Ahead>,
+}
+
+/// The rest of a page.
+struct Ahead {
+    events: IntoIter<RecordedEvent>,
+    next: Position,
+    finished: bool,
 }
 
 impl Follow {
@@ -30,7 +47,8 @@ impl Follow {
             end,
             query,
             from,
-            limit,
+            limit: limit.max(1),
+            ahead: None,
         }
     }
 
@@ -53,6 +71,19 @@ impl Follow {
     /// # Cancel safety
     /// Dropping the future loses nothing: the position moves only when a page is returned.
     pub async fn next(&mut self) -> Result<Page, ReadError> {
+        let ahead = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.read().await?,
+        };
+        let page = self.cut(ahead);
+        self.from = page.next;
+        if page.finished && is_planted(Bug::LoseAtSeam) {
+            self.from = self.store.end();
+        }
+        Ok(page)
+    }
+
+    async fn read(&mut self) -> Result<Ahead, ReadError> {
         let mut from = self.from;
         while self.is_caught_up() {
             self.end.changed().await.map_err(|_| ReadError::Closed)?;
@@ -60,12 +91,25 @@ impl Follow {
                 from = Position::new(self.from.get().saturating_sub(1));
             }
         }
-        let read = Read::new(self.query.clone(), from).limit(self.limit);
+        let read = Read::new(self.query.clone(), from).limit(self.limit.max(READ_MIN));
         let page = self.store.read(read).await?;
-        self.from = page.next;
-        if page.finished && is_planted(Bug::LoseAtSeam) {
-            self.from = self.store.end();
-        }
-        Ok(page)
+        Ok(Ahead {
+            events: page.events.into_iter(),
+            next: page.next,
+            finished: page.finished,
+        })
+    }
+
+    /// As much as is wanted at once; the rest is for the next call.
+    fn cut(&mut self, mut ahead: Ahead) -> Page {
+        let events = ahead.events.by_ref().take(self.limit).collect();
+        let rest = ahead.events.as_slice().first().map(|event| event.position);
+        let page = Page {
+            events,
+            next: rest.unwrap_or(ahead.next),
+            finished: rest.is_none() && ahead.finished,
+        };
+        self.ahead = rest.is_some().then_some(ahead);
+        page
     }
 }

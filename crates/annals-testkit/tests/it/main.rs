@@ -26,6 +26,8 @@ mod processes;
 mod crash;
 /// Read models: rows and checkpoint in one, versions beside each other, reading one's own write.
 mod projections;
+/// Following a store in small pages.
+mod follow;
 /// The relay against a broker that answers as it was told.
 mod relay;
 /// A pantry: one model that keeps snapshots, on a store that counts what is read.
