@@ -7,6 +7,7 @@ mod message;
 mod verify;
 mod figures;
 mod processor;
+mod memory;
 mod bare;
 mod ours;
 mod publishing;
@@ -75,6 +76,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut all = Vec::new();
     for server in &arguments.servers {
         let data = tempfile::tempdir_in(&arguments.data)?;
+        memory::take(data.path())?;
         let variable = format!("ANNALS_{}_URL", server.to_uppercase());
         let url = std::env::var(&variable).with_context(|| format!("{variable} names no server"))?;
         let ours = Ours {

@@ -14,14 +14,15 @@ use annals_store::{EmbeddedStore, Options};
 use annals_transport::connect::connect;
 use annals_transport::durable::DurableInbox;
 use annals_transport::embedded::EmbeddedBroker;
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// The service that takes in.
 pub(crate) const RECEIVER: &str = "receiver";
 /// Events appended at once; as many as the durable inbox copies at once, at most.
 pub(crate) const BATCH_MAX: usize = 2_048;
 
-/// Where annals finds the broker and keeps its folders.
+/// Where annals finds the broker and keeps its folders. They stay until the end: memory that lies free is given back to
+/// the host of a virtual machine, and has to be asked for anew.
 pub(crate) struct Ours {
     pub(crate) url: String,
     pub(crate) data: PathBuf,
@@ -67,12 +68,6 @@ impl Ours {
             journal: None,
         };
         Ok(service.start(place).await?)
-    }
-
-    /// Removes the folders of a namespace.
-    pub(crate) fn remove(&self, namespace: &str) -> Result<()> {
-        let folder = self.data.join(namespace);
-        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
     }
 }
 

@@ -213,7 +213,7 @@ async fn rates<B: Bare>(
     broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
     (round.appended, round.spent[1]) = taking::appended(ours, &namespace, "held", &held).await?;
     (round.appended_as_sent, _) = taking::appended(ours, &namespace, "sent", sent).await?;
-    ours.remove(&namespace)
+    Ok(())
 }
 
 /// A service that handles what waits for it.
@@ -239,8 +239,7 @@ async fn handled<B: Bare>(
     let Taken { rate, came, .. } = taking::handled(ours, &namespace, sent.len()).await?;
     round.handled = rate;
     round.twice += verify(sent, &came).context("the handler")?;
-    broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
-    ours.remove(&namespace)
+    broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await
 }
 
 async fn delays<B: Bare>(
@@ -257,7 +256,6 @@ async fn delays<B: Bare>(
     let namespace = format!("{name}-delays");
     let annals = delay::annals(ours, &namespace, sent, round.delay_rate).await?;
     broker.remove_ours(&namespace, RECEIVER, &SENDER.into()).await?;
-    ours.remove(&namespace)?;
     let delay::Travelled { mut whole, parts } = annals;
     round.delays = [&mut bare, &mut whole].map(|delays| (percentile(delays, 50), percentile(delays, 99)));
     round.parts = parts.map(|mut part| percentile(&mut part, 50));

@@ -6,7 +6,7 @@
 //! forgets a queue in which nothing was yet when it is killed, and answers *accepted* to what is published to it afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use annals_core::port::transport::{SubscribeError, Topic};
 use fe2o3_amqp::Receiver;
@@ -19,21 +19,26 @@ use super::config::Flavour;
 use super::link::{Open, within};
 use crate::link::unavailable;
 
-/// The groups that this process has made known, with the topics of each.
+/// The groups that this process has made known, by the topics that they hear.
 #[derive(Default)]
-pub(super) struct Groups(Mutex<BTreeMap<SmolStr, BTreeSet<Topic>>>);
+pub(super) struct Groups(Mutex<BTreeMap<Topic, BTreeSet<SmolStr>>>);
 
 impl Groups {
+    fn by_topic(&self) -> MutexGuard<'_, BTreeMap<Topic, BTreeSet<SmolStr>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A group has its queues.
-    pub(super) fn note(&self, group: SmolStr, topics: impl IntoIterator<Item = Topic>) {
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.entry(group).or_default().extend(topics);
+    pub(super) fn note(&self, group: &SmolStr, topics: impl IntoIterator<Item = Topic>) {
+        let mut by_topic = self.by_topic();
+        for topic in topics {
+            by_topic.entry(topic).or_default().insert(group.clone());
+        }
     }
 
     /// Whether any group hears a topic.
     pub(super) fn hear(&self, topic: &Topic) -> bool {
-        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.values().any(|topics| topics.contains(topic))
+        self.by_topic().contains_key(topic)
     }
 
     /// Makes those that hear a topic known once more.
@@ -43,19 +48,14 @@ impl Groups {
         open: &mut Open,
         topic: &Topic,
     ) -> Result<(), String> {
-        for group in self.hearing(topic) {
+        let groups = self.by_topic().get(topic).cloned().unwrap_or_default();
+        for group in groups {
             let attached = attach(flavour, open, &group, topic, CreditMode::Manual).await;
             let receiver = attached.map_err(|error| error.to_string())?;
             // Nobody waits for the goodbye: where the road is slow, each answer counts.
             tokio::spawn(within(receiver.close()));
         }
         Ok(())
-    }
-
-    fn hearing(&self, topic: &Topic) -> Vec<SmolStr> {
-        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let hearing = groups.iter().filter(|(_, topics)| topics.contains(topic));
-        hearing.map(|(group, _)| group.clone()).collect()
     }
 }
 

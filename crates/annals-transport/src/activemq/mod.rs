@@ -103,7 +103,7 @@ impl Transport for ActiveMq {
     fn declare(&self, group: SmolStr, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), SubscribeError>> {
         Box::pin(async move {
             subscriber::declare(&self.shared.link, &group, &topics).await?;
-            self.shared.groups.note(group, topics);
+            self.shared.groups.note(&group, topics);
             Ok(())
         })
     }
@@ -129,7 +129,7 @@ impl Transport for ActiveMq {
             }
             let consumer = subscriber::open(&self.shared.link, &subscribe).await?;
             let Subscribe { group, topics, .. } = subscribe;
-            self.shared.groups.note(group, topics);
+            self.shared.groups.note(&group, topics);
             Ok(Box::new(consumer) as Box<dyn Consumer>)
         })
     }

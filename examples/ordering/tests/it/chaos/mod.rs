@@ -21,6 +21,9 @@ use fault::{Faults, Scene};
 const CUSTOMERS: u64 = 3;
 /// Between two orders of one customer.
 const PAUSE: Duration = Duration::from_millis(150);
+/// Of the orders, at least such a part is shipped. Half and more is usual; whatever needs long to work on after a fault
+/// cancels nearly all of them in time, and would not be seen in the books.
+const SHIPPED_PART: u64 = 10;
 /// A broker that is new is given time to make its queues safe: a quorum queue of RabbitMQ that was declared less than a
 /// second before its only node is killed has no leader for minutes.
 const PEACE: Duration = Duration::from_secs(4);
@@ -109,7 +112,12 @@ fn survives(server: &'static str) {
         orders - shipped.len() as u64,
         healed.elapsed().as_secs_f64()
     );
-    assert!(!shipped.is_empty(), "nothing was shipped");
+    let least = orders / SHIPPED_PART;
+    assert!(
+        shipped.len() as u64 > least,
+        "{} of {orders} orders were shipped, expected more than {least}: the books agree, and hardly anything was sold",
+        shipped.len()
+    );
 }
 
 struct Closes<'a>(&'a AtomicBool);
