@@ -25,6 +25,7 @@ use futures_util::future::try_join_all;
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::embedded::EmbeddedBroker;
@@ -33,8 +34,9 @@ use crate::embedded::EmbeddedBroker;
 const BATCH_MAX: usize = 2_048;
 /// Batches that wait to be copied, and batches that wait to be settled.
 const WAITING_MAX: usize = 1;
-/// The first and the longest pause after a failure; each is twice the one before.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The first and the longest pause after a failure; each is twice the one before, until a subscription brings something or
+/// stands for longer than the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// The pause when the broker does not let us in: asking again is of little use, and some brokers shut out who asks often.
 const DENIED_PAUSE: Duration = Duration::from_secs(60);
 /// When a subscription gives nothing for so long, the broker is asked whether anything waits there.
@@ -175,7 +177,7 @@ impl Shared {
 async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
     let mut pause = PAUSES.0;
     loop {
-        let (mut copied, mut denied) = (0, false);
+        let (mut copied, mut denied, began) = (0, false, Instant::now());
         let trouble = match shared.remote.subscribe(subscribe.clone()).await {
             Err(error) => {
                 denied = matches!(error, SubscribeError::Denied(_));
@@ -190,7 +192,7 @@ async fn copy(shared: Arc<Shared>, subscribe: Subscribe) {
             tracing::warn!(group = %subscribe.group, "the durable inbox lost its subscription: {trouble}");
             shared.set_trouble(Some(trouble));
         }
-        pause = if copied > 0 {
+        pause = if copied > 0 || began.elapsed() > PAUSES.1 {
             PAUSES.0
         } else {
             (pause * 2).min(PAUSES.1)

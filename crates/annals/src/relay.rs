@@ -37,6 +37,9 @@ const BATCH_PART: usize = 8;
 const BATCH_MIN: usize = 32;
 /// From a note to the next, at least.
 const NOTE_EVERY: Duration = Duration::from_millis(10);
+/// Between two tries to publish what was not confirmed, at most, jitter aside: a broker that is back is to be noticed soon,
+/// since what has a deadline waits for it, and to ask costs little.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The mark space of messages that a broker refused for good.
 pub const RELAY_REFUSED: &str = "relay_refused";
 
@@ -362,7 +365,8 @@ fn sorted(
     again
 }
 
-/// Publishes all of them, in order, and nothing else meanwhile; notes those that were refused. Answers whether all have
+/// Publishes all of them, in order, and nothing else meanwhile; notes those that were refused. Where some arrive, the rest
+/// follows soon: on a bad road none would otherwise be tried before the road is bad again. Answers whether all have
 /// arrived: not, when it is time to stop.
 async fn publish(
     hub: &Hub,
@@ -374,12 +378,16 @@ async fn publish(
     let mut failures = 0;
     while !messages.is_empty() {
         failures += 1;
-        hub.pause(failures).await;
+        hub.pause_at_most(PAUSE_MAX, failures).await;
         if hub.stop.is_stopped() {
             return false;
         }
+        let open = messages.len();
         let outcomes = transport.publish(messages.clone()).await;
         messages = sorted(messages, outcomes, refused, progress);
+        if messages.len() < open {
+            failures = 0;
+        }
     }
     progress.trouble(None);
     true

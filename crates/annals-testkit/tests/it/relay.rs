@@ -235,6 +235,38 @@ fn what_was_on_its_way_behind_an_unknown_goes_again_behind_it() {
     });
 }
 
+/// After so many seconds a service is idle that could not publish three messages at first.
+async fn idle_within(stage: &Stage, first: impl IntoIterator<Item = Vec<Published>>, seconds: u64) -> bool {
+    let store = filled(stage).await;
+    let transport = Scripted::new(first);
+    let service = started(stage, &store, &transport).await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let is_idle = service.status().await.is_idle();
+    service.kill().await;
+    is_idle
+}
+
+#[test]
+fn a_broker_that_was_away_for_long_is_noticed_soon() {
+    Chain::new(1).run(async |stage| {
+        // 0.1, 0.2, 0.4, 0.8 and 1.6 s, and two seconds for each of seven, a fifth more or less.
+        let away = || (0..12).map(|_| vec![unknown(); 3]);
+        assert!(idle_within(&stage, away(), 21).await);
+        assert!(!idle_within(&stage, away(), 13).await);
+    });
+}
+
+#[test]
+fn where_some_arrive_the_rest_follows_soon() {
+    Chain::new(1).run(async |stage| {
+        let none = |many: usize| (0..4).map(move |_| vec![unknown(); many]);
+        let one = |many: usize| [[vec![Published::Stored], vec![unknown(); many]].concat()];
+        let hard = none(3).chain(one(2)).chain(none(2)).chain(one(1)).chain(none(1));
+        // 0.1, 0.2, 0.4 and 0.8 s, and twice those and 1.6, a fifth more or less.
+        assert!(idle_within(&stage, hard, 10).await);
+    });
+}
+
 #[test]
 fn what_is_refused_is_noted_and_left_behind() {
     Chain::new(1).run(async |stage| {

@@ -87,8 +87,16 @@ impl Hub {
 
     /// Waits before the next try, or until it is time to stop.
     pub(crate) async fn pause(&self, failures: u32) {
-        self.sleep(self.backoff.after(failures, &self.recording.world))
-            .await;
+        self.pause_at_most(self.backoff.longest, failures).await;
+    }
+
+    /// As [`Hub::pause`], but no longer than this.
+    pub(crate) async fn pause_at_most(&self, longest: Duration, failures: u32) {
+        let backoff = Backoff {
+            longest: longest.min(self.backoff.longest),
+            ..self.backoff
+        };
+        self.sleep(backoff.after(failures, &self.recording.world)).await;
     }
 
     pub(crate) async fn sleep(&self, duration: Duration) {

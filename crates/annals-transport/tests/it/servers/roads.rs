@@ -98,11 +98,11 @@ pub(super) async fn not_there_yet(server: &'static str) {
     proxy.set(Weather::Cut);
     let time = Duration::from_secs(asked("ANNALS_STORM_SECONDS", 8));
     let came = counted(&proxy, time).await;
-    // One reader with pauses of 0.1, 0.2, … 5 s, and a client of Kafka for it and for publishing, which tries each second.
+    // One reader with pauses of 0.1, 0.2, … 2 s, and a client of Kafka for it and for publishing, which tries each second.
     let allowed = match server {
         "kafka" => 4 * (time.as_secs() + 2),
         "nats" => 3 * time.as_secs(),
-        _ => 8 + time.as_secs() / 4,
+        _ => 8 + time.as_secs() / 2,
     };
     assert!(
         came <= allowed,

@@ -96,7 +96,9 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn new(seed: Seed, server: &str, watch: bool) -> Self {
-        let possible = |fault: &Fault| *fault != Fault::BrokerFull || server == "rabbitmq";
+        let only = std::env::var("ANNALS_CHAOS_ONLY").unwrap_or_default();
+        let asked = |fault: &Fault| only.is_empty() || only.split(',').any(|one| one == format!("{fault:?}"));
+        let possible = |fault: &Fault| asked(fault) && (*fault != Fault::BrokerFull || server == "rabbitmq");
         Self {
             seed,
             watch,
