@@ -3,8 +3,8 @@
 //!
 //! `ANNALS_CHAOS_FAULTS` says how many faults at least (7 unless said), `ANNALS_CHAOS_SECONDS` for how long at least (60
 //! unless said), `ANNALS_CHAOS_SEED` which (7 unless said). The same seed chooses the same faults; when they meet which
-//! message is not in anybody's hand. `ANNALS_CHAOS_ONLY=Cut,Slow` deals these kinds alone. With `ANNALS_CHAOS_WATCH` it waits after each fault until work has gone on, and says how
-//! long that took.
+//! message is not in anybody's hand. `ANNALS_CHAOS_ONLY=Cut,Slow` deals these kinds alone. With `ANNALS_CHAOS_WATCH` it
+//! waits after each fault until work has gone on, and says how long that took.
 
 /// Faults: what there is, and what it does.
 mod fault;
