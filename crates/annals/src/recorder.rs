@@ -23,7 +23,7 @@ const BATCH_MAX: usize = 512;
 /// Records these topics, or all if there are none, until it is time to stop.
 pub(crate) async fn run(hub: Hub, transport: Arc<dyn Transport>, topics: Vec<Topic>, progress: Progress) {
     progress.awaits("a subscription");
-    let mut tries = Tries::new(&hub, &progress);
+    let mut tries = Tries::at_a_broker(&hub, &progress);
     while tries
         .again(record(&hub, &*transport, &topics, &progress).await)
         .await

@@ -24,7 +24,7 @@ use smol_str::SmolStr;
 use tokio::time::{Sleep, sleep};
 
 use crate::bug::Bug;
-use crate::ground::hub::{Hub, Tries};
+use crate::ground::hub::{BROKER_PAUSE_MAX, Hub, Tries};
 use crate::ground::progress::Progress;
 
 const NAME: &str = "relay";
@@ -37,9 +37,6 @@ const BATCH_PART: usize = 8;
 const BATCH_MIN: usize = 32;
 /// From a note to the next, at least.
 const NOTE_EVERY: Duration = Duration::from_millis(10);
-/// Between two tries to publish what was not confirmed, at most, jitter aside: a broker that is back is to be noticed soon,
-/// since what has a deadline waits for it, and to ask costs little.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The mark space of messages that a broker refused for good.
 pub const RELAY_REFUSED: &str = "relay_refused";
 
@@ -378,7 +375,7 @@ async fn publish(
     let mut failures = 0;
     while !messages.is_empty() {
         failures += 1;
-        hub.pause_at_most(PAUSE_MAX, failures).await;
+        hub.pause_at_most(BROKER_PAUSE_MAX, failures).await;
         if hub.stop.is_stopped() {
             return false;
         }

@@ -498,6 +498,53 @@ pub(crate) fn settled_after_handling(seed: u64) {
 }
 
 #[test]
+fn a_subscription_that_is_lost_again_and_again_is_opened_again_soon() {
+    let faults = Faults {
+        lost_subscriptions: 600,
+        ..Faults::default()
+    };
+    Chain::with_faults(1, faults).run(async |stage| {
+        post_as(stage, OnFailure::Park, |service| {
+            service.settle_after_handling(REMEMBERED)
+        })
+        .await;
+        let began = tokio::time::Instant::now();
+        for number in 1..=120 {
+            send(stage, vec![letter(stage, "ann", number)]).await;
+            stage.settle().await;
+        }
+        let took = began.elapsed();
+        assert_eq!(delivered(stage, "ann").await, Vec::from_iter(1..=120));
+        assert!(took < Duration::from_secs(500), "{took:?}");
+    });
+}
+
+#[test]
+fn what_waits_for_its_next_try_keeps_no_subscription_waiting() {
+    let faults = Faults {
+        lost_subscriptions: 300,
+        ..Faults::default()
+    };
+    Chain::with_faults(1, faults).run(async |stage| {
+        let postman = post_as(stage, OnFailure::Block, |service| {
+            service.settle_after_handling(REMEMBERED)
+        })
+        .await;
+        postman.fails("bob", 1, 1_000);
+        send(stage, vec![letter(stage, "bob", 1)]).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        for number in 1..=30 {
+            send(stage, vec![letter(stage, "ann", number)]).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        assert_eq!(delivered(stage, "ann").await, Vec::from_iter(1..=30));
+        postman.fails("bob", 1, 0);
+        stage.settle().await;
+        assert_eq!(delivered(stage, "bob").await, [1]);
+    });
+}
+
+#[test]
 fn what_was_handled_is_remembered_for_a_time_and_no_longer() {
     Chain::new(1).run(async |stage| {
         post_as(stage, OnFailure::Park, |service| {

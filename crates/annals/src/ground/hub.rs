@@ -16,6 +16,10 @@ use crate::ground::record::Recording;
 /// The mark space of checkpoints.
 const CHECKPOINT: &str = "checkpoint";
 
+/// Between two tries at a broker, at most, jitter aside: one that is back is to be noticed soon, since what has a deadline
+/// waits for it, and to ask costs little.
+pub(crate) const BROKER_PAUSE_MAX: Duration = Duration::from_secs(2);
+
 /// Shared by the runners of one service.
 #[derive(Clone)]
 pub(crate) struct Hub {
@@ -90,7 +94,7 @@ impl Hub {
         self.pause_at_most(self.backoff.longest, failures).await;
     }
 
-    /// As [`Hub::pause`], but no longer than this.
+    /// As [`Hub::pause`], but no longer than this, jitter aside.
     pub(crate) async fn pause_at_most(&self, longest: Duration, failures: u32) {
         let backoff = Backoff {
             longest: longest.min(self.backoff.longest),
@@ -114,7 +118,8 @@ impl Hub {
 pub(crate) struct Tries {
     hub: Hub,
     progress: Progress,
-    reached: Position,
+    longest: Duration,
+    came: (Position, u64),
     failures: u32,
 }
 
@@ -123,8 +128,17 @@ impl Tries {
         Self {
             hub: hub.clone(),
             progress: progress.clone(),
-            reached: progress.position(),
+            longest: hub.backoff.longest,
+            came: progress.came(),
             failures: 0,
+        }
+    }
+
+    /// Of a runner that a broker keeps waiting.
+    pub(crate) fn at_a_broker(hub: &Hub, progress: &Progress) -> Self {
+        Self {
+            longest: BROKER_PAUSE_MAX,
+            ..Self::new(hub, progress)
         }
     }
 
@@ -132,14 +146,10 @@ impl Tries {
     pub(crate) async fn again(&mut self, ended: Result<(), String>) -> bool {
         let Err(trouble) = ended else { return false };
         self.progress.trouble(Some(trouble));
-        let reached = self.progress.position();
-        self.failures = if reached > self.reached {
-            1
-        } else {
-            self.failures + 1
-        };
-        self.reached = reached;
-        self.hub.pause(self.failures).await;
+        let came = self.progress.came();
+        self.failures = if came == self.came { self.failures + 1 } else { 1 };
+        self.came = came;
+        self.hub.pause_at_most(self.longest, self.failures).await;
         !self.hub.stop.is_stopped()
     }
 }

@@ -81,6 +81,11 @@ impl Progress {
         *self.inner.position.borrow()
     }
 
+    /// Where it is and how much it dealt with: a broker that keeps the checkpoint tells no positions.
+    pub(crate) fn came(&self) -> (Position, u64) {
+        (self.position(), self.inner.handled.load(Ordering::Relaxed))
+    }
+
     /// How it stands against the end of what it follows.
     pub fn standing(&self, end: Position) -> Standing {
         Standing {
@@ -98,13 +103,13 @@ impl Progress {
         }
     }
 
-    /// Begins anew: what was in the way or under way before is over.
     /// What must be there before it can begin; no news, so it is not logged.
     pub(crate) fn awaits(&self, what: &str) {
         *self.inner.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(format!("waits for {what}"));
     }
 
+    /// Begins anew: what was in the way or under way before is over.
     pub(crate) fn begins(&self) {
         self.trouble(None);
         self.in_flight(0);

@@ -23,11 +23,11 @@ use annals_core::port::transport::{Delivery, Settle, Start, Subscribe, Topic, Tr
 use annals_core::position::Position;
 use annals_core::tag::Tag;
 use annals_core::time::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bug::Bug;
-use crate::ground::hub::{Hub, Tries};
+use crate::ground::hub::{Hub, Stop, Tries};
 use crate::ground::progress::Progress;
 use crate::inbox::dispatch::Taker;
 use crate::inbox::hands::Hands;
@@ -72,6 +72,9 @@ struct Running {
     /// Keys with a message under way, and what waits behind it.
     busy: HashMap<Tag, VecDeque<Job>>,
     tasks: JoinSet<Finished>,
+    /// Ends what waits for its next try: it comes again, to the next subscription or the next start.
+    ending: watch::Sender<bool>,
+    ended: Stop,
     /// Done before the last stop, above the checkpoint.
     handled: HashSet<EventId>,
     /// Keys that are parked with everything that follows.
@@ -86,7 +89,7 @@ struct Running {
 impl Inbox {
     /// Takes messages in until it is time to stop.
     pub(crate) async fn run(mut self) {
-        let mut tries = Tries::new(&self.hub, &self.progress);
+        let mut tries = Tries::at_a_broker(&self.hub, &self.progress);
         while tries.again(self.take_in().await).await {}
     }
 
@@ -182,8 +185,11 @@ impl Inbox {
         };
         self.progress.reached(saved);
         self.progress.begins();
+        let (ending, ended) = Stop::new();
         Ok(Running {
             lead,
+            ending,
+            ended,
             window: Window::starting_at(saved),
             busy: HashMap::new(),
             tasks: JoinSet::new(),
@@ -283,8 +289,12 @@ impl Inbox {
                 .message
                 .partition_tag()
                 .is_some_and(|key| running.parked_keys.contains(key));
+        let stop = running.ended.clone();
         let work = Work {
-            hub: self.hub.clone(),
+            hub: Hub {
+                stop,
+                ..self.hub.clone()
+            },
             taker: self.takers.get(&job.message.event_type).cloned(),
             on_failure: self.on_failure,
             key_is_parked,
@@ -420,6 +430,7 @@ impl Inbox {
     /// Lets what is under way finish; what waits comes back after the next start.
     async fn drain(&self, mut running: Running) -> Result<(), String> {
         running.busy.values_mut().for_each(VecDeque::clear);
+        running.ending.send_replace(true);
         while let Some(finished) = running.tasks.join_next().await {
             if let Err(trouble) = self.finished(&mut running, finished) {
                 self.progress.trouble(Some(trouble));
