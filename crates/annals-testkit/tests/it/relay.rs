@@ -251,8 +251,8 @@ fn a_broker_that_was_away_for_long_is_noticed_soon() {
     Chain::new(1).run(async |stage| {
         // 0.1, 0.2, 0.4, 0.8 and 1.6 s, and two seconds for each of seven, a fifth more or less.
         let away = || (0..12).map(|_| vec![unknown(); 3]);
-        assert!(idle_within(&stage, away(), 21).await);
-        assert!(!idle_within(&stage, away(), 13).await);
+        assert!(idle_within(stage, away(), 21).await);
+        assert!(!idle_within(stage, away(), 13).await);
     });
 }
 
@@ -263,7 +263,7 @@ fn where_some_arrive_the_rest_follows_soon() {
         let one = |many: usize| [[vec![Published::Stored], vec![unknown(); many]].concat()];
         let hard = none(3).chain(one(2)).chain(none(2)).chain(one(1)).chain(none(1));
         // 0.1, 0.2, 0.4 and 0.8 s, and twice those and 1.6, a fifth more or less.
-        assert!(idle_within(&stage, hard, 10).await);
+        assert!(idle_within(stage, hard, 10).await);
     });
 }
 
